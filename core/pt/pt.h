@@ -1,0 +1,226 @@
+/*
+ * The map_pages engine: a radix page table in memory that IOMMU hardware walks.
+ *
+ * Words (formats.md 0, Linux generic_pt):
+ *   item    one 64-bit word of a table; all zero = empty
+ *   leaf    one translation: one item, or a naturally aligned power-of-two run of items ("contiguous")
+ *   level   counts up from 0 = the table of the smallest leaves; the top level is inclusive
+ *   shift   log2 of a size;  `last` is inclusive, `end` is one past;  lengths and sizes are bytes
+ *
+ * The functions here dispatch once through `struct engine` (engine.h); below that, each format is compiled as a whole
+ * (pt_engine.inc.h) with no function pointer. Results are 0 or -errno with Linux numbers.
+ *
+ * Concurrency (formats.md 2.11): map, unmap and cut need their whole range exclusively, lookups need it shared. Calls
+ * on disjoint ranges may run in parallel: interior tables are installed by compare-exchange, and a table is removed
+ * only by a call whose range covers all of it. Two calls must not use one gather at the same time.
+ *
+ * Source: behaviour of Linux 7.0/7.1 generic_pt as recorded in formats.md 2; where that is undefined or wrong
+ * (formats.md 7) the clean answer is taken and said at the function.
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/physmem.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+
+/* Access and memory type of a mapping; numbers as IOMMU_* of Linux (formats.md 0). */
+enum pt_prot {
+    PT_READ = 1 << 0,
+    PT_WRITE = 1 << 1,
+    PT_CACHE = 1 << 2,
+    PT_NOEXEC = 1 << 3,
+    PT_MMIO = 1 << 4,
+    PT_PRIV = 1 << 5,
+};
+
+/* What a table is asked to do. Which of them a format knows is in its header; others give -EOPNOTSUPP at init. */
+enum pt_feature {
+    PT_DMA_INCOHERENT = 1 << 0,      /* the walker does not snoop: written items are flushed */
+    PT_FULL_VA = 1 << 1,             /* the table decodes 64 bits; set by init where it does */
+    PT_DYNAMIC_TOP = 1 << 2,         /* the top grows when a map needs it */
+    PT_SIGN_EXTEND = 1 << 3,         /* two halves, as on a CPU; va_bits includes the sign bit */
+    PT_FLUSH_RANGE = 1 << 4,         /* gathers may have gaps: one flush spans them */
+    PT_FLUSH_RANGE_NO_GAPS = 1 << 5, /* a disjoint range syncs the gather first */
+    PT_ENCRYPT_TABLES = 1 << 6,      /* the C-bit goes into tables and non-MMIO leaves */
+    PT_FORCE_COHERENCE = 1 << 7,     /* leaves demand snooping (AMD FC, VT-d SNP) */
+    PT_FORCE_WRITEABLE = 1 << 8,     /* read-only leaves are refused (VT-d erratum) */
+    PT_NAPOT_64K = 1 << 9,           /* RISC-V Svnapot */
+    PT_SMALL_VA = 1 << 10,           /* amdv1 as Linux 7.2: a VA no larger than the start level, and start level 5 */
+};
+
+/* What the table's owner (an IOMMU driver) does for it. Any entry may be NULL unless said otherwise. */
+struct pt_hooks {
+    /*
+     * Drop what hardware caches of [first, last], inclusive, tables included, and wait. `freed` tables are returned
+     * to the pool when this comes back. Called by pt_gather_sync and by a map that replaced an empty table.
+     */
+    void (*sync)(void *context, iova_t first, iova_t last, unsigned freed);
+    /* The root changes to `top` at `level`; tell the hardware before returning. Called once per growing map, before
+     * anything that needs the new top is visible. Must be given for PT_DYNAMIC_TOP (else -EINVAL at init). */
+    void (*top_changed)(void *context, hpa_t top, unsigned level);
+    /* Write [table + offset, + length) back for a walker that does not snoop. Must be given for PT_DMA_INCOHERENT. */
+    void (*flush)(void *context, hpa_t table, unsigned offset, unsigned length);
+};
+
+struct pt_config {
+    unsigned va_bits;   /* input address width, 1 .. format's maximum */
+    unsigned oa_bits;   /* output address width, 1 .. format's maximum */
+    unsigned top_level; /* amdv1: start level 1..5; x86_64: 3 or 4 */
+    uint32_t features;  /* enum pt_feature, ORed */
+    unsigned c_bit;     /* number of the memory-encryption bit, 12..51; 0 = off */
+    uint64_t page_sizes; /* allowed leaf sizes, ANDed into what the format offers; 0 = all */
+    struct table_pool *pool;      /* where tables live; items hold its addresses */
+    const struct pt_hooks *hooks; /* NULL: none */
+    void *context;                /* handed to the hooks */
+};
+
+/* A page table. Fields are the engine's; callers use pt_get_info. */
+struct pt {
+    _Atomic uint64_t top; /* address of the top table | its level (0..7): one word, never torn (formats.md 2.11) */
+    struct table_pool *pool;
+    uint64_t page_sizes; /* bitmap of leaf sizes a map may use; bit s = 2^s bytes */
+    uint64_t c_bit_mask; /* 0 or the C-bit */
+    uint32_t features;
+    uint8_t va_bits;
+    uint8_t oa_bits;
+    const struct engine *engine;
+    const struct pt_hooks *hooks;
+    void *context;
+    atomic_flag top_lock;
+    void *plugin; /* the handle of an engine from outside; NULL for built-in ones */
+};
+
+struct pt_info {
+    uint64_t page_sizes; /* bitmap in use */
+    iova_t first, last;  /* aperture; with PT_SIGN_EXTEND the lower half only */
+    uint32_t features;   /* as they are after init */
+    hpa_t top;           /* address of the top table */
+    unsigned top_level;
+    unsigned va_bits, oa_bits;
+    unsigned c_bit; /* 0 = off */
+};
+
+/*
+ * What unmaps removed and nobody flushed yet: one inclusive range and the tables to free after its flush.
+ * Start with pt_gather_empty(). `first > last` means no range.
+ */
+struct pt_gather {
+    iova_t first, last;
+    struct table_list freed;
+};
+
+/* Receives one dirty leaf: its first iova and its whole length in bytes. */
+typedef void pt_dirty_report(void *context, iova_t start, uint64_t length);
+
+enum { PT_DIRTY_NO_CLEAR = 1 << 0 };
+
+/*
+ * Make an empty table for `engine` in *pt. Order of checks and errno as formats.md 2.1:
+ *   -EINVAL      widths 0 or above the format's maximum, a bad start level or VA width, no hook where one is needed,
+ *                PT_SIGN_EXTEND with PT_FULL_VA or PT_DYNAMIC_TOP, va_bits below the item size of the top level
+ *   -EOPNOTSUPP  a bad top level, features the format lacks or must have, va_bits above what a fixed top decodes
+ *   -ENOMEM      no memory for the top table
+ * On error *pt is unusable and nothing is allocated. Cost: one table.
+ */
+int pt_init(struct pt *pt, const struct engine *engine, const struct pt_config *config);
+
+/* Free every table, whatever is still mapped. Hardware must be detached. Cost: tables. */
+void pt_deinit(struct pt *pt);
+
+/*
+ * Map [start, start + length) to target onward, each time with the largest leaf that both addresses' alignment, the
+ * remaining length and page_sizes allow (greedy; formats.md 2.5). Never splits, merges or overwrites a leaf. Empty
+ * tables in the way of a large leaf are removed, which costs one sync at the end of the call.
+ *
+ *   *mapped      out: bytes mapped from `start` on, also on error; it is set, not added to
+ *
+ *    0           all of it
+ *   -EINVAL      neither PT_READ nor PT_WRITE, length 0, or the format refuses prot; nothing changed
+ *   -ERANGE      target or start outside the table's widths, target + length beyond oa_bits (Linux wraps), or a range
+ *                across the hole of a sign-extended table (Linux aliases); nothing changed
+ *   -EOVERFLOW   start + length - 1 wraps; nothing changed
+ *   -ENXIO       an address or the length is not a multiple of the smallest allowed page; nothing changed
+ *   -EADDRINUSE  a leaf is in the way; leaves before it stay mapped and are counted
+ *   -ENOMEM      no table; leaves before it stay mapped and are counted, new tables stay
+ *
+ * To undo: pt_unmap_range(pt, start, *mapped). Cost: one descent per table touched, one store per item.
+ */
+int pt_map_range(struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped);
+
+/* pt_map_range of `count` pages of `page_size`: the old driver interface. -ENXIO where page_size is not one allowed
+ * size, -EOVERFLOW where the product wraps. */
+int pt_map_pages(struct pt *pt, iova_t start, hpa_t target, uint64_t page_size, uint64_t count, unsigned prot,
+                 uint64_t *mapped);
+
+/*
+ * Remove leaves from `start` on until the range ends or the first hole. Returns the bytes removed: more than `length`
+ * when the end falls inside a leaf (it goes as a whole), 0 when nothing is mapped at `start`, `start` is inside a
+ * leaf, or the arguments are bad. Tables that the range covers and that were fully populated go to gather->freed.
+ * The removed range is added to the gather; nothing is added when nothing was removed (Linux adds [start, start - 1]).
+ * With PT_FLUSH_RANGE_NO_GAPS a range that does not touch the gathered one syncs first.
+ */
+uint64_t pt_unmap_range(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather);
+
+/* Flush what was gathered (hook sync, once, if there is a range or a table), then free the tables. */
+void pt_gather_sync(struct pt *pt, struct pt_gather *gather);
+
+/* Where does `address` lead? False: nowhere (also outside the table; Linux returns -errno as an address there). */
+bool pt_iova_to_phys(const struct pt *pt, iova_t address, hpa_t *result);
+
+/*
+ * Report every dirty leaf of [start, start + length), in order, each as a whole; holes are fine. Unless
+ * PT_DIRTY_NO_CLEAR, clean it and add it to the gather. A range that starts or ends inside a leaf reports and cleans
+ * the whole leaf (Linux reports contiguous leaves one item short).
+ *   0, -EOPNOTSUPP (format without dirty bits), -EINVAL (length 0), -EOVERFLOW, -ERANGE
+ */
+int pt_read_and_clear_dirty(struct pt *pt, iova_t start, uint64_t length, unsigned flags, pt_dirty_report *report,
+                            void *context, struct pt_gather *gather);
+
+/* Do what hardware does on a write: mark the leaf at `address`. 0, -ENOENT (no leaf), -EOPNOTSUPP, -ERANGE. */
+int pt_set_dirty(struct pt *pt, iova_t address);
+
+/*
+ * Split so that no leaf crosses `at`; both sides get the largest leaves (formats.md 6). Attributes and dirtiness are
+ * carried, every translation stays, and at each store a walker sees the old or the new leaf (hitless). A walker may
+ * keep the old large IOTLB entry; it is still right.
+ *   0            done, or a leaf starts at `at` already
+ *   -ENOENT      nothing mapped there
+ *   -ENXIO       `at` is not a multiple of the smallest page
+ *   -ERANGE      outside the table
+ *   -EOPNOTSUPP  the format must not change a live leaf, or page_sizes has no size that fits
+ *   -ENOMEM      no table; nothing changed
+ */
+int pt_cut(struct pt *pt, iova_t at);
+
+/* Widths, sizes, aperture and root as they are. */
+void pt_get_info(const struct pt *pt, struct pt_info *info);
+
+/* Limit the leaf sizes of later maps: page_sizes &= mask. -EINVAL where nothing would be left; nothing changed. */
+int pt_set_page_sizes(struct pt *pt, uint64_t mask);
+
+static inline struct pt_gather pt_gather_empty(void)
+{
+    return (struct pt_gather){ { UINT64_MAX }, { 0 }, { POOL_NO_PAGE, POOL_NO_PAGE, 0 } };
+}
+
+static inline bool pt_gather_has_range(const struct pt_gather *gather)
+{
+    return gather->first.value <= gather->last.value;
+}
+
+/* One non-empty item as pt_walk_items shows it. */
+struct pt_item {
+    unsigned level;
+    iova_t va;      /* first address the item translates, sign extended where the table is */
+    uint64_t raw;   /* the 64-bit word */
+    bool is_table;
+    uint64_t bare;  /* raw without the address bits (tables: what golden files show) */
+};
+
+/* Call `visit` for every non-empty item, ascending, depth first. For dumps and tests. */
+void pt_walk_items(const struct pt *pt, void (*visit)(void *context, const struct pt_item *item), void *context);

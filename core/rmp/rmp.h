@@ -1,0 +1,143 @@
+/*
+ * The Reverse Map Table: for each 4K page of host memory who owns it, where the guest sees it, and at which size.
+ *
+ * Models what software sees of RMPUPDATE, PSMASH, PVALIDATE, RMPADJUST, RMPQUERY and RMPREAD. Left out here: timing,
+ * locking between CPUs, encryption, firmware commands. Entries are sparse: nothing is allocated for pages that were
+ * never assigned. Order of checks and return codes: rmp.md 2. Structure of 2M pages and sub-page count: rmp.md 1.5, 1.6.
+ *
+ * Rules, checked by rmp_check over the whole table and cited by number where they are written:
+ *   R1  validated, vmsa or a gpa only in an assigned entry
+ *   R2  an unassigned entry has asid 0, and page size 4K (rmp.md 1.6: otherwise a later 4K update would overlap)
+ *   R3  page size 2M only in an assigned entry at a 2M-aligned page
+ *   R4  below an assigned 2M head the 511 followers hold assigned = 1 and nothing else
+ *   R5  the sub-page count of a head is the number of assigned pages among the other 511, 0 for a 2M head
+ *   R6  a guest's entry has its gpa aligned to its page size
+ *   R7  permissions of VMPL1..3 never exceed 5 bits; an unassigned entry has none
+ */
+#pragma once
+
+#include "base/addr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    RMP_PAGE_SHIFT = 12,
+    RMP_LARGE_SHIFT = 21,
+    RMP_PAGES_PER_LARGE = 512,
+    RMP_VMPL_COUNT = 4,
+    RMP_ASID_MAX = 0x3fe, /* 0x3ff is firmware's lock value (rmp.md 1.3) */
+};
+
+/* Numbers as the instructions return them in EAX (rmp.md 2.1), then the ways a guest instruction ends otherwise. */
+enum rmp_result {
+    RMP_OK = 0,
+    RMP_FAIL_INPUT = 1,
+    RMP_FAIL_PERMISSION = 2,
+    RMP_FAIL_INUSE = 3,
+    RMP_FAIL_OVERLAP = 4,
+    RMP_FAIL_SIZEMISMATCH = 6,
+    RMP_FAIL_BADADDR = 7,
+    RMP_NOUPDATE = 255,   /* PVALIDATE: EAX 0 and CF 1, it was so already */
+    RMP_NPF = 256,        /* #VMEXIT(NPF): owner, ASID or GPA is wrong, or immutable */
+    RMP_NPF_SIZEM = 257,  /* #VMEXIT(NPF) with SIZEM: 4K asked of a 2M page */
+};
+
+enum rmp_page_size { RMP_4K = 0, RMP_2M = 1 };
+
+/* VMPL permissions (rmp.md 1.2). */
+enum { RMP_PERM_READ = 1, RMP_PERM_WRITE = 2, RMP_PERM_XUSER = 4, RMP_PERM_XSUPER = 8, RMP_PERM_SSS = 16, RMP_PERM_ALL = 31 };
+
+struct rmp_entry {
+    uint64_t gpa; /* page aligned; 0 in followers and unassigned entries */
+    uint16_t asid;
+    uint16_t subpage_count; /* in the 2M-aligned page's entry only */
+    bool assigned, immutable, vmsa, validated;
+    bool in_use; /* a CPU runs on this page (VMCB, VMSA, AVIC): RMPUPDATE and PSMASH answer FAIL_INUSE */
+    enum rmp_page_size size;
+    uint8_t perms[RMP_VMPL_COUNT];
+};
+
+/* The 16-byte operand of RMPUPDATE and result of RMPREAD, decoded (rmp.md 1.4). */
+struct rmp_state {
+    uint64_t gpa;
+    uint32_t asid;
+    bool assigned, immutable;
+    enum rmp_page_size size;
+    bool region_status; /* RMPREAD only: 2M-aligned page with some other assigned page in its region */
+};
+
+struct rmp;
+
+/* A table that covers [0, covered_bytes), a multiple of 4K. Everything is hypervisor-owned. CHECKs on no memory. */
+struct rmp *rmp_new(uint64_t covered_bytes);
+void rmp_free(struct rmp *rmp);
+/* All hypervisor-owned again, new coverage. Cost: what was touched. */
+void rmp_reset(struct rmp *rmp, uint64_t covered_bytes);
+uint64_t rmp_covered_bytes(const struct rmp *rmp);
+
+/*
+ * RMPUPDATE by the hypervisor at `page` (4K aligned by the caller's contract: low 12 bits are ignored).
+ * RMP_OK; FAIL_INPUT (2M and not 2M aligned; unassigned with immutable or an asid; outside the table);
+ * FAIL_PERMISSION (immutable); FAIL_INUSE; FAIL_OVERLAP (4K inside an assigned 2M page, 2M over an assigned 4K page).
+ * Clears validated and vmsa, gives VMPL0 everything and the others nothing. Nothing changes on failure. O(512) for 2M.
+ */
+enum rmp_result rmp_update(struct rmp *rmp, hpa_t page, const struct rmp_state *state);
+
+/* PSMASH of the 2M page at `page`: 512 4K entries, consecutive gpas, all other fields copied.
+ * RMP_OK, FAIL_INPUT (misaligned, outside), FAIL_INUSE, FAIL_BADADDR (no assigned 2M entry). */
+enum rmp_result rmp_psmash(struct rmp *rmp, hpa_t page);
+
+/* A guest at VMPL0 with `asid`, whose nested page table maps `gpa` to `page`. */
+struct rmp_guest_page {
+    hpa_t page;
+    gpa_t gpa;
+    uint16_t asid;
+    enum rmp_page_size size; /* the size operand */
+    unsigned vmpl;           /* of the caller */
+};
+
+/* PVALIDATE. RMP_OK, NOUPDATE, FAIL_INPUT (misaligned), FAIL_PERMISSION (not VMPL0), FAIL_SIZEMISMATCH (2M asked, 4K
+ * entry), NPF, NPF_SIZEM (4K asked, 2M entry). Order: rmp.md 2.4. */
+enum rmp_result rmp_pvalidate(struct rmp *rmp, const struct rmp_guest_page *page, bool validate);
+
+/* RMPADJUST: set the permissions of `target_vmpl` (and vmsa, VMPL0 callers only). Results as rmp_pvalidate, and
+ * FAIL_PERMISSION when target_vmpl is not above the caller's or perms exceed the caller's. */
+enum rmp_result rmp_adjust(struct rmp *rmp, const struct rmp_guest_page *page, unsigned target_vmpl, uint8_t perms,
+                           bool vmsa);
+
+/* RMPQUERY: what `target_vmpl` may do, and the size. */
+enum rmp_result rmp_query(const struct rmp *rmp, const struct rmp_guest_page *page, unsigned target_vmpl,
+                          uint8_t *perms, bool *vmsa, enum rmp_page_size *size);
+
+/* RMPREAD: FAIL_INPUT outside the table. */
+enum rmp_result rmp_read(const struct rmp *rmp, hpa_t page, struct rmp_state *state);
+
+/*
+ * The entry of a page as hardware and Linux see it (rmp.md 1.6): assigned comes from the page's own entry; size, asid,
+ * gpa, validated, immutable and permissions from the 2M head where that is an assigned 2M entry, with gpa advanced to
+ * this page. False: outside the table. O(1).
+ */
+bool rmp_lookup(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry);
+
+/* The entry stored for the page itself, followers as they are. For checkers and dumps. */
+bool rmp_raw_entry(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry);
+
+/* Are all 512 pages of the 2M region around `page` unassigned? O(1) by the sub-page count. Outside the table: true. */
+bool rmp_region_is_shared(const struct rmp *rmp, hpa_t page);
+
+/* Mark a page in use by a running VMRUN, or not. False: outside the table. */
+bool rmp_set_in_use(struct rmp *rmp, hpa_t page, bool in_use);
+
+/* Words for reports and scripts: "ok", "FAIL_OVERLAP", "NPF", ... */
+const char *rmp_result_name(enum rmp_result result);
+
+struct rmp_violation {
+    unsigned rule; /* R number */
+    hpa_t page;
+    const char *text;
+};
+
+/* Every rule over every touched entry; returns how many are broken. `violation` may be NULL. */
+unsigned rmp_check(const struct rmp *rmp, void (*violation)(void *context, const struct rmp_violation *found),
+                   void *context);

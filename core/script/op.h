@@ -1,0 +1,116 @@
+/*
+ * The op language: what can happen to a world, as text for people and as 32-byte records for fuzzers.
+ *
+ * One table (op_specs) drives parse, print, records, generation, mutation, simplification and the documentation.
+ * struct op IS the record: little endian, one head word and three operands, so that no op is lost on the way. Every
+ * byte string is some script: op_sanitize maps any 32 bytes to a legal op and leaves legal ones alone.
+ *
+ *   head  63    44 43     26 25 24 23   20 19   16 15 14 13  8 7    0
+ *        | pasid  |  flags  |stage| domain | device |  -  | prot | kind |
+ *
+ * Kind numbers are frozen: an op added later takes a new number, so that a stored corpus keeps its meaning.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OP_RECORD_BYTES = 32 };
+
+enum op_kind {
+    OP_WORLD = 0,
+    OP_MAP = 1,
+    OP_UNMAP = 2,
+    OP_SYNC = 3,
+    OP_CUT = 4,
+    OP_RESIZE = 5, /* reserved until pt_resize_range exists: no row yet */
+    OP_DIRTY_READ = 6,
+    OP_RMPUPDATE = 16,
+    OP_PSMASH = 17,
+    OP_PVALIDATE = 18,
+    OP_RMPADJUST = 19,
+    OP_RECLAIM = 20, /* reserved, no row yet; so are 21 unsmash, 48 convert, 49 cpu */
+    OP_INV_PAGES = 32,
+    OP_COMPLETION_WAIT = 33,
+    OP_DMA = 34,
+    OP_EVICT = 35,
+    OP_FAIL_ALLOC = 64,
+    OP_KIND_LIMIT = 65,
+};
+
+struct op {
+    uint64_t head;
+    uint64_t operand[3];
+};
+
+/* A named value of an op. Where it lives in the record stands in its row of op_fields (op_table.c). */
+enum op_field {
+    /* head word, any op that lists them */
+    FIELD_PROT,   /* enum pt_prot bits: r w cache noexec mmio priv */
+    FIELD_DEVICE, /* 0..15, printed dev0 */
+    FIELD_DOMAIN, /* 0..15 */
+    FIELD_STAGE,  /* enum op_stage */
+    FIELD_PASID,  /* 20 bits */
+    /* addresses and lengths, 64 bits */
+    FIELD_INPUT,  /* written iova= (S1) or gpa= (S2); a world with one stage takes either */
+    FIELD_HPA,    /* map target; page of the RMP ops */
+    FIELD_LENGTH,
+    FIELD_AT,     /* cut */
+    FIELD_MAX,    /* resize: largest leaf as a shift, printed 4K 2M 1G */
+    FIELD_GPA,    /* gpa of rmpupdate, pvalidate, rmpadjust */
+    /* small ones */
+    FIELD_SYNC,   /* unmap: invalidate, wait and free in the same op (default), or leave it pending */
+    FIELD_CLEAR,  /* dirty_read: clear what was read (default yes) */
+    FIELD_SIZE,   /* 4K | 2M */
+    FIELD_ASID,   /* 0..1023; default 1 = guest1 */
+    FIELD_ASSIGNED, /* rmpupdate: yes (default) | no */
+    FIELD_IMMUTABLE,
+    FIELD_VALIDATE, /* pvalidate: yes (default) | no */
+    FIELD_VMPL,     /* rmpadjust target, 0..3 */
+    FIELD_PERMS,    /* rmpadjust, 5 bits */
+    FIELD_VMSA,
+    FIELD_NOW,      /* inv_pages: takes effect at once (yes) or at the completion wait (default no) */
+    FIELD_PDE,      /* inv_pages: drop cached upper levels too (default yes) */
+    FIELD_ACCESS,   /* read | write */
+    FIELD_PRIVATE,  /* enum op_private: default | no | yes */
+    FIELD_COUNT_N,  /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = no limit */
+    /* world keys */
+    FIELD_FORMAT,   /* amdv1 | x86_64 | ...: index into op_formats */
+    FIELD_HW,       /* index into op_hw_names (rows of the variants table) */
+    FIELD_POLICY,   /* index into op_policy_names; only `script` is built */
+    FIELD_MEMORY,   /* data RAM, bytes, a multiple of 4K; default 8M */
+    FIELD_POOL,     /* host table pool, bytes; default 16M */
+    FIELD_RMP,      /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
+    FIELD_S1,       /* none (default) | x86_64: stage 1 of every device that has one */
+    FIELD_S1_TABLES,  /* gpa of the guest's table area; default 0x40000000 */
+    FIELD_S1_BACKING, /* hpa that backs it; default 0 */
+    FIELD_VA_BITS, FIELD_OA_BITS, FIELD_TOP_LEVEL, FIELD_C_BIT, /* 0 = the format's default */
+    FIELD_PAGE_SIZES, /* all (default) | 4K | 4K+2M | 4K+2M+1G | 2M | 2M+1G | 1G */
+    FIELD_FLUSH,      /* range (default) | nogaps */
+    FIELD_SMALL_VA, FIELD_SIGN_EXTEND, FIELD_FORCE_COHERENCE /* default yes for amdv1 */,
+    FIELD_RECHECK_ON_HIT, FIELD_INVALIDATE_ON_RMPUPDATE, FIELD_CHECK_VALIDATED, FIELD_SHARED_READ_CHECKED,
+    FIELD_ATS_TRANSLATED_CHECKED, FIELD_KEEP_WALK_CACHE,
+    FIELD_IOTLB, /* default | tiny (1 set x 4 ways, no walk cache) | small (4 x 2, 4) | large (512 x 8, 64) */
+    OP_FIELD_COUNT,
+};
+
+enum op_stage { STAGE_DEFAULT, STAGE_S1, STAGE_S2 };
+enum op_private { PRIVATE_DEFAULT, PRIVATE_NO, PRIVATE_YES };
+
+/* Read and write one field. CHECKs that the op's kind has the field. op_set CHECKs that the value fits. */
+uint64_t op_get(const struct op *op, enum op_field field);
+void op_set(struct op *op, enum op_field field, uint64_t value);
+bool op_has(enum op_kind kind, enum op_field field);
+
+/* An op of that kind with every field at its default. */
+struct op op_make(enum op_kind kind);
+enum op_kind op_kind_of(const struct op *op);
+
+/* Any 32 bytes -> a legal op; a legal op is unchanged. */
+void op_sanitize(struct op *op);
+
+/* Names of enum fields, NULL past the end; shared with whoever maps them to rows. */
+const char *op_format_name(unsigned index);
+const char *op_hw_name(unsigned index);
+const char *op_policy_name(unsigned index);

@@ -1,0 +1,94 @@
+/*
+ * One of each, wired together: memory, RMP, page tables, IOMMU, oracle; and ops applied to them (design.md 1 and 3).
+ *
+ * Every applied op is checked (design.md 3): result, errno and mapped bytes against the oracle, and a hardware walk of
+ * the raw bits at the first, a middle and the last byte of every leaf touched. world_check looks at everything.
+ *
+ *   difference   engine, walker, RMP or IOMMU did not do what the oracle expects: a bug in mapproof or in the engine
+ *                under test. The first one is kept with its op; fuzz targets crash on it.
+ *   finding      STALE, LOSES DMA or EXPANDS (rmp.md 8): legal for this hardware, wrong for the guest. Counted by rule.
+ *
+ * Fixed cast: dev0 trusted, ASID 1, no S1, domain 0. dev1 as dev0, with S1 if the world has one. dev2 untrusted, no S1,
+ * domain 0. dev3 untrusted, no S1, domain 1. Guest g has ASID g; domains 0 and 1 belong to guest 1.
+ *
+ * Memory map: data RAM [0, memory), host table pool [memory, memory + pool), the RMP covers both. The guest's S1 tables
+ * are a pool of S1_TABLE_BYTES at gpa s1_tables, backed by hpa s1_backing; nothing maps them in S2 unless the script does.
+ *
+ * Nothing is kept between worlds: world_begin resets at the cost of what was touched.
+ */
+#pragma once
+
+#include "iommu/iommu.h"
+#include "pt/engine.h"
+#include "script/op.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    WORLD_DOMAINS = 2,
+    WORLD_DEVICES = 4,
+    WORLD_S1_TABLE_BYTES = 1 << 20,
+};
+
+struct world;
+
+enum world_finding { FINDING_NONE, FINDING_STALE, FINDING_LOSES_DMA, FINDING_EXPANDS, FINDING_KINDS };
+const char *world_finding_name(enum world_finding finding); /* "STALE", "LOSES DMA", "EXPANDS" */
+
+/* What an op did. Which fields mean something depends on the op; world_print_outcome knows. */
+struct world_outcome {
+    enum op_kind kind;
+    int error;              /* 0 or -errno: map, cut, dirty_read, ... */
+    uint64_t bytes;         /* map: mapped; unmap: removed; dirty_read: dirty bytes */
+    uint64_t leaves;        /* leaves written or removed, dirty leaves */
+    unsigned freed;         /* table pages freed by syncs during the op */
+    enum rmp_result rmp;    /* RMP ops */
+    struct iommu_outcome dma;
+    enum world_finding finding;
+    bool is_difference;     /* see world_difference */
+    bool is_skipped;        /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
+};
+
+struct world *world_new(void);
+void world_free(struct world *world);
+
+/*
+ * Start again from nothing with the world described by `op` (kind OP_WORLD). 0, or a negative errno with a message of
+ * at most `size` bytes in `message`: -EINVAL (keys that do not fit together), or what pt_init said.
+ */
+int world_begin(struct world *world, const struct op *op, char *message, size_t size);
+
+/* The same with another engine row than `<format>` (e.g. "amdv1-vector"); NULL = by format. Kept until changed. */
+void world_use_engine(struct world *world, const char *engine_name);
+
+/* Do one op (not OP_WORLD), check it, and say what happened. */
+void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* Everything: pt_check of every table, rmp_check, oracle against walks over all ranges, pool accounts, O-rules that
+ * hold at any time. Returns the number of problems; the first is kept as the difference. */
+unsigned world_check(struct world *world);
+
+/* The first difference since world_begin: one or more lines with both answers, the raw items of the walk, the RMP entry
+ * and the op. NULL: none. Valid until the next world_begin. */
+const char *world_difference(const struct world *world);
+
+/* "ok", "hpa=0x401000 fill=2M", "fault=rmp-size", "errno=EADDRINUSE mapped=0x3000", ...; returns the length as snprintf. */
+int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_t size);
+
+/* Running totals since world_begin. */
+struct world_totals {
+    uint64_t ops, maps, unmaps, mapped_bytes, unmapped_bytes, pages; /* pages: 4K pages mapped */
+    uint64_t leaves_by_shift[64]; /* written by maps */
+    uint64_t table_pages_peak;
+    uint64_t findings[FINDING_KINDS];
+    uint64_t walks;               /* hardware walks done by checks */
+};
+const struct world_totals *world_totals(const struct world *world);
+
+/* The parts, for replay, benches and tests. S1 tables: stage STAGE_S1. NULL where the world has no such table. */
+struct pt *world_table(struct world *world, unsigned domain, enum op_stage stage);
+struct iommu *world_iommu(struct world *world);
+struct rmp *world_rmp(struct world *world); /* NULL: rmp=off */
+struct physmem *world_memory(struct world *world);
