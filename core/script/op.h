@@ -8,7 +8,8 @@
  *   head  63    44 43     26 25 24 23   20 19   16 15 14 13  8 7    0
  *        | pasid  |  flags  |stage| domain | device |  -  | prot | kind |
  *
- * Kind numbers are frozen: an op added later takes a new number, so that a stored corpus keeps its meaning.
+ * Kind numbers are frozen: an op added later takes a new number, so that a stored corpus keeps its meaning. So are the
+ * places of fields (op_table.c, README.md): a field added later takes bits that are 0 in older records of its kind.
  */
 #pragma once
 
@@ -44,13 +45,17 @@ struct op {
     uint64_t operand[3];
 };
 
-/* A named value of an op. Where it lives in the record stands in its row of op_fields (op_table.c). */
+/*
+ * A named value of an op. Where it lives in the record stands in its row of op_fields (op_table.c).
+ * Values as op_get returns them: yes | no and on | off are 1 and 0; addresses, lengths and memory sizes are bytes;
+ * named values are the index of the name, in the order written here or of the enum named here.
+ */
 enum op_field {
     /* head word, any op that lists them */
     FIELD_PROT,   /* enum pt_prot bits: r w cache noexec mmio priv */
     FIELD_DEVICE, /* 0..15, printed dev0 */
     FIELD_DOMAIN, /* 0..15 */
-    FIELD_STAGE,  /* enum op_stage */
+    FIELD_STAGE,  /* enum op_stage; default = the only stage, or S2 where there are two */
     FIELD_PASID,  /* 20 bits */
     /* addresses and lengths, 64 bits */
     FIELD_INPUT,  /* written iova= (S1) or gpa= (S2); a world with one stage takes either */
@@ -62,8 +67,8 @@ enum op_field {
     /* small ones */
     FIELD_SYNC,   /* unmap: invalidate, wait and free in the same op (default), or leave it pending */
     FIELD_CLEAR,  /* dirty_read: clear what was read (default yes) */
-    FIELD_SIZE,   /* 4K | 2M */
-    FIELD_ASID,   /* 0..1023; default 1 = guest1 */
+    FIELD_SIZE,   /* 4K (0, default) | 2M (1): enum rmp_page_size */
+    FIELD_ASID,   /* 0..1023; default 1 = guest1, and 0 for an rmpupdate with assigned=no */
     FIELD_ASSIGNED, /* rmpupdate: yes (default) | no */
     FIELD_IMMUTABLE,
     FIELD_VALIDATE, /* pvalidate: yes (default) | no */
@@ -72,9 +77,9 @@ enum op_field {
     FIELD_VMSA,
     FIELD_NOW,      /* inv_pages: takes effect at once (yes) or at the completion wait (default no) */
     FIELD_PDE,      /* inv_pages: drop cached upper levels too (default yes) */
-    FIELD_ACCESS,   /* read | write */
+    FIELD_ACCESS,   /* read (0, default) | write (1): enum iommu_access */
     FIELD_PRIVATE,  /* enum op_private: default | no | yes */
-    FIELD_COUNT_N,  /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = no limit */
+    FIELD_COUNT_N,  /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
     /* world keys */
     FIELD_FORMAT,   /* amdv1 | x86_64 | ...: index into op_formats */
     FIELD_HW,       /* index into op_hw_names (rows of the variants table) */
@@ -82,21 +87,24 @@ enum op_field {
     FIELD_MEMORY,   /* data RAM, bytes, a multiple of 4K; default 8M */
     FIELD_POOL,     /* host table pool, bytes; default 16M */
     FIELD_RMP,      /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
-    FIELD_S1,       /* none (default) | x86_64: stage 1 of every device that has one */
+    FIELD_S1,       /* none (0, default) | x86_64 (1): stage 1 of every device that has one */
     FIELD_S1_TABLES,  /* gpa of the guest's table area; default 0x40000000 */
     FIELD_S1_BACKING, /* hpa that backs it; default 0 */
     FIELD_VA_BITS, FIELD_OA_BITS, FIELD_TOP_LEVEL, FIELD_C_BIT, /* 0 = the format's default */
-    FIELD_PAGE_SIZES, /* all (default) | 4K | 4K+2M | 4K+2M+1G | 2M | 2M+1G | 1G */
-    FIELD_FLUSH,      /* range (default) | nogaps */
-    FIELD_SMALL_VA, FIELD_SIGN_EXTEND, FIELD_FORCE_COHERENCE /* default yes for amdv1 */,
+    FIELD_PAGE_SIZES, /* index into op_page_sizes_mask: all (default) | 4K | 4K+2M | 4K+2M+1G | 2M | 2M+1G | 1G */
+    FIELD_FLUSH,      /* range (0, default) | nogaps (1) */
+    FIELD_SMALL_VA, FIELD_SIGN_EXTEND, /* default no */
+    FIELD_FORCE_COHERENCE, /* enum op_private: default (yes for amdv1, no elsewhere) | no | yes */
     FIELD_RECHECK_ON_HIT, FIELD_INVALIDATE_ON_RMPUPDATE, FIELD_CHECK_VALIDATED, FIELD_SHARED_READ_CHECKED,
     FIELD_ATS_TRANSLATED_CHECKED, FIELD_KEEP_WALK_CACHE,
-    FIELD_IOTLB, /* default | tiny (1 set x 4 ways, no walk cache) | small (4 x 2, 4) | large (512 x 8, 64) */
+    FIELD_IOTLB, /* enum op_iotlb */
     OP_FIELD_COUNT,
 };
 
 enum op_stage { STAGE_DEFAULT, STAGE_S1, STAGE_S2 };
 enum op_private { PRIVATE_DEFAULT, PRIVATE_NO, PRIVATE_YES };
+/* tiny: 1 set x 4 ways, no walk cache; small: 4 x 2, 4; large: 512 x 8, 64 */
+enum op_iotlb { OP_IOTLB_DEFAULT, OP_IOTLB_TINY, OP_IOTLB_SMALL, OP_IOTLB_LARGE };
 
 /* Read and write one field. CHECKs that the op's kind has the field. op_set CHECKs that the value fits. */
 uint64_t op_get(const struct op *op, enum op_field field);
@@ -107,10 +115,19 @@ bool op_has(enum op_kind kind, enum op_field field);
 struct op op_make(enum op_kind kind);
 enum op_kind op_kind_of(const struct op *op);
 
-/* Any 32 bytes -> a legal op; a legal op is unchanged. */
+/* Any 32 bytes -> a legal op; a legal op is unchanged. Field values out of range are folded into it. */
 void op_sanitize(struct op *op);
+
+/* Is this exactly what op_sanitize gives: a known kind, every field in range, every other bit 0? */
+bool op_is_legal(const struct op *op);
+
+/* Name of a kind as scripts write it; NULL: no such op. */
+const char *op_kind_name(enum op_kind kind);
 
 /* Names of enum fields, NULL past the end; shared with whoever maps them to rows. */
 const char *op_format_name(unsigned index);
 const char *op_hw_name(unsigned index);
 const char *op_policy_name(unsigned index);
+
+/* The leaf sizes that value `index` of FIELD_PAGE_SIZES allows, as a bitmap for pt_config.page_sizes; 0 = all. */
+uint64_t op_page_sizes_mask(unsigned index);
