@@ -1,0 +1,148 @@
+/*
+ * The oracle of page tables: remembers what was asked of one table and says what every call must return.
+ *
+ * Flat and slow on purpose: sorted runs of equal leaves, no levels, no items, nothing of core/pt. A run is consecutive
+ * leaves of one size with consecutive targets and the same rights; its leaves are exactly those that the engine must
+ * have written (greedy, formats.md 2.5).
+ *
+ * Every op is done in two steps, so that the caller can compare before anything is believed: *_predict says what must
+ * happen and changes nothing, *_commit records what did. Between the two, the old runs can still be read.
+ *
+ * Sources: formats.md 1.1, 1.2 (sizes), 2 (semantics), 7 (clean answers); invariants 17 to 22 and 29 of formats.md 3.
+ */
+#pragma once
+
+#include "oracle/sorted.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Rights and memory type, numbers as IOMMU_* of Linux (formats.md 0). */
+enum { ORACLE_READ = 1, ORACLE_WRITE = 2, ORACLE_MMIO = 16 };
+
+/* What the oracle knows of a format without looking at any bit of it. */
+struct oracle_format {
+    const char *name;
+    unsigned max_level; /* highest level a top table can have */
+    unsigned max_leaf_level;
+    bool has_contiguous;     /* every power of two between two levels is a leaf size */
+    uint64_t excluded_sizes; /* bitmap: sizes that hardware cannot do */
+    bool read_is_implied;    /* no read bit: every leaf is readable */
+    bool dirty_is_readable;  /* read_and_clear_dirty and set_dirty exist */
+    bool starts_dirty;       /* writable leaves are born with the dirty bit set */
+    bool can_cut;            /* both capabilities of formats.md 6 */
+};
+
+/* The row of that name; NULL: not known. */
+const struct oracle_format *oracle_find_format(const char *name);
+
+/* What a table was made with; the meaning of pt_config's fields. */
+struct oracle_config {
+    const struct oracle_format *format;
+    unsigned va_bits, oa_bits, top_level;
+    bool grows; /* the top grows on demand */
+    bool sign_extend;
+    bool small_va;       /* amdv1 as Linux 7.2 */
+    uint64_t page_sizes; /* 0 = all the format has */
+};
+
+struct oracle_table {
+    struct oracle_config config;
+    uint64_t page_sizes; /* bitmap of leaf sizes a map may use */
+    unsigned top_level;  /* as it must be now */
+    struct sorted runs;
+    uint64_t mapped_bytes; /* sums over the runs */
+    uint64_t leaves;
+};
+
+/* One leaf as it must be. */
+struct oracle_leaf {
+    uint64_t start;
+    uint64_t target;
+    unsigned shift; /* its size */
+    unsigned prot;
+    bool dirty; /* hardware wrote, or the bit was set, since the leaf was made or cleaned */
+};
+
+/* Consecutive leaves. */
+struct oracle_run {
+    uint64_t start;
+    uint64_t length; /* a multiple of 2^shift */
+    uint64_t target;
+    unsigned shift;
+    unsigned prot;
+    bool dirty;
+};
+
+/* Start empty. The memory of an earlier use is kept; an all-zero struct is fine. */
+void oracle_table_init(struct oracle_table *table, const struct oracle_config *config);
+void oracle_table_free(struct oracle_table *table);
+
+/* Input addresses end here: the number of bits that the top table of now decodes. */
+unsigned oracle_reach_bits(const struct oracle_table *table);
+/* Does the table decode `address` at all? (Else hardware faults as not canonical.) */
+bool oracle_decodes(const struct oracle_table *table, uint64_t address);
+
+/* The leaf over `address`. False: nothing is mapped there. */
+bool oracle_find(const struct oracle_table *table, uint64_t address, struct oracle_leaf *leaf);
+
+/* The first run piece at or after `from` and not beyond `last`, clipped to whole leaves that overlap [from, last]. */
+bool oracle_next_run(const struct oracle_table *table, uint64_t from, uint64_t last, struct oracle_run *run);
+
+/* Is anything mapped in [first, last]? *where = the first mapped address of it. */
+bool oracle_any(const struct oracle_table *table, uint64_t first, uint64_t last, uint64_t *where);
+
+struct oracle_request {
+    uint64_t start;
+    uint64_t target; /* map only */
+    uint64_t length;
+    unsigned prot; /* map only */
+};
+
+/* The next greedy piece of a map (formats.md 2.5): one leaf size and how many of it in a row. */
+struct oracle_piece {
+    unsigned shift;
+    uint64_t length; /* bytes, a multiple of 2^shift */
+};
+struct oracle_piece oracle_greedy(uint64_t page_sizes, uint64_t start, uint64_t target, uint64_t length);
+
+struct oracle_map_result {
+    int error;
+    uint64_t mapped;
+    unsigned top_level; /* after the call, also where it fails later than the range check */
+};
+
+/* What map_range must return while memory lasts: invariants 20 and 21. */
+struct oracle_map_result oracle_map_predict(const struct oracle_table *table, const struct oracle_request *request);
+
+/* Is `mapped` a place where an allocation may have failed: a greedy leaf boundary before the predicted end? */
+bool oracle_map_may_stop(const struct oracle_table *table, const struct oracle_request *request, uint64_t mapped);
+
+/* The first `mapped` bytes of the request are there. Returns the number of leaves. */
+uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_request *request, uint64_t mapped);
+
+/* Bytes that unmap_range must return (invariant 22), and how many leaves that is. */
+uint64_t oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length, uint64_t *leaves);
+
+/* [start, start + removed) is gone; whole leaves. */
+void oracle_unmap_commit(struct oracle_table *table, uint64_t start, uint64_t removed);
+
+/* What cut must return; *leaf is the leaf that gets split where that is 0 and *splits is set. */
+int oracle_cut_predict(const struct oracle_table *table, uint64_t at, struct oracle_leaf *leaf, bool *splits);
+/* The leaf over `at` is two greedy halves: same targets, rights and dirtiness. */
+void oracle_cut_commit(struct oracle_table *table, uint64_t at);
+
+/* What read_and_clear_dirty must return before it looks at any leaf. */
+int oracle_dirty_check(const struct oracle_table *table, uint64_t start, uint64_t length);
+/* The first dirty leaf that overlaps [from, last], whole. False: none. */
+bool oracle_next_dirty(const struct oracle_table *table, uint64_t from, uint64_t last, struct oracle_leaf *leaf);
+/* Mark or clean the leaf over `address`, which is mapped. */
+void oracle_set_dirty(struct oracle_table *table, uint64_t address, bool dirty);
+
+/* What set_dirty must return: 0, -ENOENT, -EOPNOTSUPP, -ERANGE. */
+int oracle_set_dirty_predict(const struct oracle_table *table, uint64_t address);
+
+static inline uint64_t oracle_run_last(const struct oracle_run *run)
+{
+    return run->start + run->length - 1;
+}

@@ -1,0 +1,37 @@
+/* Shared by the files of the oracle: how a run is stored in an item, and range checks. */
+#pragma once
+
+#include "oracle/oracle.h"
+
+enum { ORACLE_GRANULE_SHIFT = 12, ORACLE_INDEX_BITS = 9 };
+
+/*
+ * word[0] = length, word[1] = target, word[2]:
+ *   63      17  16    15    8 7     0
+ *  |    -     |dirty|  prot  | shift |
+ */
+static inline struct oracle_run run_of_item(const struct sorted_item *item)
+{
+    return (struct oracle_run){
+        .start = item->key,
+        .length = item->word[0],
+        .target = item->word[1],
+        .shift = item->word[2] & 0xff,
+        .prot = item->word[2] >> 8 & 0xff,
+        .dirty = item->word[2] >> 16 & 1,
+    };
+}
+
+static inline struct sorted_item item_of_run(const struct oracle_run *run)
+{
+    return (struct sorted_item){
+        run->start,
+        { run->length, run->target, (uint64_t)run->dirty << 16 | (uint64_t)run->prot << 8 | run->shift },
+    };
+}
+
+/* -EINVAL length 0, -EOVERFLOW the range wraps, 0. */
+int oracle_check_length(uint64_t start, uint64_t length);
+
+/* Does a top table of `level` decode all of [first, last], on one side of a sign-extended table's hole? */
+bool oracle_level_covers(const struct oracle_table *table, unsigned level, uint64_t first, uint64_t last);
