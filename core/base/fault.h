@@ -14,12 +14,12 @@
 #include <stdbool.h>
 
 #define FAULT_LIST(X)                                                                                                  \
-    X(PT_GATHER_REQUESTED_LENGTH, "unmap gathers the length asked for, not the length removed")                       \
-    X(PT_SKIP_LAST_OF_RUN, "map leaves out the last item of a contiguous run")                                        \
-    X(PT_OVERWRITE_LEAF, "map does not see a leaf in the way when it is not the first item")                          \
-    X(PT_LOSE_MAPPED_ON_NOMEM, "map forgets its progress when an allocation fails")                                   \
-    X(PT_GREEDY_IGNORES_TARGET, "the page size is chosen by the alignment of the iova alone")                         \
-    X(PT_FREE_BEFORE_SYNC, "unmap frees a table before the sync that covers it")                                      \
+    X(PT_GATHER_REQUESTED_LENGTH, "unmap gathers the length asked for, not the length removed")                        \
+    X(PT_SKIP_LAST_OF_RUN, "map leaves out the last item of a contiguous run")                                         \
+    X(PT_OVERWRITE_LEAF, "map does not see a leaf in the way when it is not the first item")                           \
+    X(PT_LOSE_MAPPED_ON_NOMEM, "map forgets its progress when an allocation fails")                                    \
+    X(PT_GREEDY_IGNORES_TARGET, "the page size is chosen by the alignment of the iova alone")                          \
+    X(PT_FREE_BEFORE_SYNC, "unmap frees a table before the sync that covers it")                                       \
     X(PT_CUT_LOSES_DIRTY, "cut does not carry the dirty bit into the parts")
 
 enum fault_id {
@@ -27,7 +27,7 @@ enum fault_id {
 #define X(name, text) FAULT_##name,
     FAULT_LIST(X)
 #undef X
-    FAULT_COUNT,
+        FAULT_COUNT,
 };
 
 #ifdef MAPPROOF_FAULTS

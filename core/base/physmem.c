@@ -194,6 +194,18 @@ void table_pool_free_list(struct table_pool *pool, struct table_list *list)
     *list = table_list_empty();
 }
 
+void table_pool_splice(struct table_pool *pool, struct table_list *to, struct table_list *from)
+{
+    if (from->count == 0) return;
+    if (to->count)
+        pool->next[to->tail] = from->head;
+    else
+        to->head = from->head;
+    to->tail = from->tail;
+    to->count += from->count;
+    *from = table_list_empty();
+}
+
 bool table_pool_is_live(const struct table_pool *pool, uint64_t address)
 {
     uint8_t state;

@@ -86,6 +86,9 @@ void table_pool_retire(struct table_pool *pool, struct table_list *list, void *t
 /* Free every table of `list` (all zero, P1) and empty it. */
 void table_pool_free_list(struct table_pool *pool, struct table_list *list);
 
+/* Append `from` to `to` and empty it. */
+void table_pool_splice(struct table_pool *pool, struct table_list *to, struct table_list *from);
+
 /* Is [address, address + 8) inside a live table of the pool? */
 bool table_pool_is_live(const struct table_pool *pool, uint64_t address);
 
@@ -126,8 +129,8 @@ struct physmem_window {
 };
 
 struct physmem_page {
-    uint64_t number;  /* hpa >> 12 */
-    uint64_t *words;  /* 512 words */
+    uint64_t number; /* hpa >> 12 */
+    uint64_t *words; /* 512 words */
 };
 
 struct physmem {

@@ -10,16 +10,36 @@
 #pragma once
 
 #include "pt/pt.h"
-#include "pt/pt_check.h"
+
+/* What an item is. */
+enum pt_kind { PT_EMPTY, PT_LEAF, PT_TABLE };
+
+/* The shape of a format's tables, for walks that do not know the format. */
+struct pt_geometry {
+    unsigned granule_shift; /* smallest leaf */
+    unsigned index_bits;    /* log2 of the items of an interior table */
+    unsigned level_max;
+    uint64_t (*leaf_sizes)(unsigned level); /* bitmap of leaf sizes, bit s = 2^s bytes */
+};
+
+/* An item taken apart. */
+struct pt_decoded {
+    enum pt_kind kind;
+    unsigned shift;         /* leaf: its size, the whole run */
+    uint64_t address;       /* leaf: output address of its first byte; table: address of the child */
+    uint64_t canonical;     /* the item that the format would write for what was decoded */
+    uint64_t software_bits; /* bits that software may set beside canonical */
+    bool is_dirty;
+};
 
 struct engine {
     const char *name;   /* unique: format or format-vector */
     const char *format; /* token of the format, as in files, reports and the iommu walkers */
     bool is_vector;
-    bool has_dirty;         /* the format has a dirty bit that read_and_clear_dirty can read */
-    bool resizes_in_place;  /* a live contiguous leaf may change its length (capability column 1) */
-    bool exchanges_tables;  /* a live leaf may be exchanged for a table and back (capability column 2) */
-    uint32_t default_features; /* of the default configuration, see engine_default_config */
+    bool has_dirty;        /* the format has a dirty bit that read_and_clear_dirty can read */
+    bool resizes_in_place; /* a live contiguous leaf may change its length (capability column 1) */
+    bool exchanges_tables; /* a live leaf may be exchanged for a table and back (capability column 2) */
+    struct pt_geometry geometry;
     int (*init)(struct pt *pt, const struct pt_config *config);
     void (*deinit)(struct pt *pt);
     int (*map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped);
@@ -30,8 +50,7 @@ struct engine {
     int (*set_dirty)(struct pt *pt, iova_t address);
     int (*cut)(struct pt *pt, iova_t at);
     void (*get_info)(const struct pt *pt, struct pt_info *info);
-    void (*walk_items)(const struct pt *pt, void (*visit)(void *context, const struct pt_item *item), void *context);
-    unsigned (*check)(const struct pt *pt, const struct pt_check_report *report);
+    void (*decode)(const struct pt *pt, uint64_t item, unsigned level, struct pt_decoded *decoded); /* cold paths */
 };
 
 /* The row of that name; NULL: no such engine is built, or this CPU cannot run it. */

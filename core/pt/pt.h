@@ -68,12 +68,12 @@ struct pt_hooks {
 };
 
 struct pt_config {
-    unsigned va_bits;   /* input address width, 1 .. format's maximum */
-    unsigned oa_bits;   /* output address width, 1 .. format's maximum */
-    unsigned top_level; /* amdv1: start level 1..5; x86_64: 3 or 4 */
-    uint32_t features;  /* enum pt_feature, ORed */
-    unsigned c_bit;     /* number of the memory-encryption bit, 12..51; 0 = off */
-    uint64_t page_sizes; /* allowed leaf sizes, ANDed into what the format offers; 0 = all */
+    unsigned va_bits;             /* input address width, 1 .. format's maximum */
+    unsigned oa_bits;             /* output address width, 1 .. format's maximum */
+    unsigned top_level;           /* amdv1: start level 1..5; x86_64: 3 or 4 */
+    uint32_t features;            /* enum pt_feature, ORed */
+    unsigned c_bit;               /* number of the memory-encryption bit, 12..51; 0 = off */
+    uint64_t page_sizes;          /* allowed leaf sizes, ANDed into what the format offers; 0 = all */
     struct table_pool *pool;      /* where tables live; items hold its addresses */
     const struct pt_hooks *hooks; /* NULL: none */
     void *context;                /* handed to the hooks */
@@ -139,6 +139,9 @@ void pt_deinit(struct pt *pt);
  *
  *   *mapped      out: bytes mapped from `start` on, also on error; it is set, not added to
  *
+ * The checks before any change come in the order of formats.md 2.3: access bits, target's start, prot, length 0, wrap,
+ * alignment, end of the target (ours), hole (ours), growth.
+ *
  *    0           all of it
  *   -EINVAL      neither PT_READ nor PT_WRITE, length 0, or the format refuses prot; nothing changed
  *   -ERANGE      target or start outside the table's widths, target + length beyond oa_bits (Linux wraps), or a range
@@ -189,11 +192,13 @@ int pt_set_dirty(struct pt *pt, iova_t address);
  * carried, every translation stays, and at each store a walker sees the old or the new leaf (hitless). A walker may
  * keep the old large IOTLB entry; it is still right.
  *   0            done, or a leaf starts at `at` already
+ * Checks in this order:
+ *   -ENXIO       `at` is not a multiple of the smallest allowed page
+ *   -ERANGE      outside the VA width
  *   -ENOENT      nothing mapped there
- *   -ENXIO       `at` is not a multiple of the smallest page
- *   -ERANGE      outside the table
- *   -EOPNOTSUPP  the format must not change a live leaf, or page_sizes has no size that fits
+ *   -EOPNOTSUPP  the format must not change a live leaf
  *   -ENOMEM      no table; nothing changed
+ * Items of the old leaf that the cut does not pass through keep at least their item size, allowed or not.
  */
 int pt_cut(struct pt *pt, iova_t at);
 
@@ -216,10 +221,10 @@ static inline bool pt_gather_has_range(const struct pt_gather *gather)
 /* One non-empty item as pt_walk_items shows it. */
 struct pt_item {
     unsigned level;
-    iova_t va;      /* first address the item translates, sign extended where the table is */
-    uint64_t raw;   /* the 64-bit word */
+    iova_t va;    /* first address the item translates, sign extended where the table is */
+    uint64_t raw; /* the 64-bit word */
     bool is_table;
-    uint64_t bare;  /* raw without the address bits (tables: what golden files show) */
+    uint64_t bare; /* raw without the address bits (tables: what golden files show) */
 };
 
 /* Call `visit` for every non-empty item, ascending, depth first. For dumps and tests. */

@@ -14,9 +14,9 @@ struct pt;
 struct pt_violation {
     unsigned invariant; /* number in formats.md 3 */
     unsigned level;
-    iova_t va;          /* first address of the item */
-    uint64_t item;      /* the raw word, 0 where there is none */
-    const char *text;   /* what is wrong, one sentence without a full stop */
+    iova_t va;        /* first address of the item */
+    uint64_t item;    /* the raw word, 0 where there is none */
+    const char *text; /* what is wrong, one sentence without a full stop */
 };
 
 struct pt_check_report {

@@ -1,0 +1,171 @@
+/*
+ * Cut: split the leaf at an address (formats.md 6), hitless. Everything that needs memory is built on the side first.
+ * Then each item of the old leaf is changed by one exchange, to a smaller run or to a table with the same translation;
+ * an A or D bit that hardware sets in between makes the exchange fail and is carried into its second try.
+ */
+
+enum { CUT_ITEMS_MAX = 1 << (FMT(INDEX_BITS) - 1) }; /* a run is at most half a table */
+
+struct cut {
+    uint64_t va, oa, end; /* the old leaf */
+    uint64_t at;
+    uint64_t attrs;      /* of the old leaf, dirty if any of its items was */
+    uint64_t page_sizes; /* allowed for its parts */
+    struct walk *walk;   /* at the old leaf's table */
+    pt_item_t *items;
+    unsigned count;
+};
+
+/* The part of the old leaf that starts at `va`, up to the cut or the leaf's end. */
+static struct span cut_span(const struct cut *cut, uint64_t va)
+{
+    const uint64_t end = va < cut->at ? cut->at : cut->end;
+
+    return (struct span){ va, cut->oa + (va - cut->va), end - va, cut->attrs };
+}
+
+static uint64_t cut_item_va(const struct cut *cut, unsigned index)
+{
+    return cut->va + ((uint64_t)index << item_shift(cut->walk->level));
+}
+
+/* Must item `index` become a table: is the cut inside, or is no leaf of this level allowed to start there? */
+static bool cut_needs_table(const struct cut *cut, unsigned index)
+{
+    const uint64_t va = cut_item_va(cut, index);
+    const struct span span = cut_span(cut, va);
+
+    if (cut->at > va && cut->at - va < bit(item_shift(cut->walk->level))) return true;
+    return level_of_shift(greedy_shift(cut->page_sizes, &span)) < cut->walk->level;
+}
+
+/* A table that translates item `index` as the old leaf did, cut where the cut is. NULL: no memory, nothing left. */
+static pt_item_t *cut_build_table(struct pt *pt, const struct cut *cut, unsigned index)
+{
+    const uint64_t end = cut_item_va(cut, index) + bit(item_shift(cut->walk->level));
+    const unsigned level = cut->walk->level - 1;
+    pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
+    struct walk walk = *cut->walk;
+    struct span span = { cut_item_va(cut, index), 0, 0, 0 };
+
+    if (!table) return NULL;
+    if (is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));
+    walk.tables[level] = table;
+    walk.level = level;
+    walk.va = span.va;
+    while (span.va != end) {
+        span = cut_span(cut, span.va);
+        span.length = min_u64(span.length, end - span.va);
+        while (span.length > 0) {
+            if (map_some(pt, &walk, &span) == 0) continue;
+            free_subtree(pt, table, level, 1u << FMT(INDEX_BITS));
+            return NULL;
+        }
+    }
+    return table;
+}
+
+/* Hardware wrote through the old leaf meanwhile: every part is dirty. Recursion is bounded by the level. */
+static void cut_mark_dirty(struct pt *pt, pt_item_t *table, unsigned level)
+{
+    for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+
+        if (is_table(item, level))
+            cut_mark_dirty(pt, table_of_item(pt, item), level - 1);
+        else
+            pt_sync_store(&table[i], FMT(set_dirty)(item));
+    }
+}
+
+static void cut_swap_in(struct pt *pt, const struct cut *cut, unsigned index, pt_item_t *table)
+{
+    const unsigned level = cut->walk->level;
+    const uint64_t desired = FMT(table_item)(pt, table_pool_address(pt->pool, table), level);
+    uint64_t item = pt_sync_load(&cut->items[index]);
+    bool is_dirty = FMT(is_dirty)(cut->attrs);
+
+    do {
+        if (FMT(is_dirty)(item) && !is_dirty) {
+            cut_mark_dirty(pt, table, level - 1);
+            is_dirty = true;
+        }
+    } while (!pt_sync_exchange(&cut->items[index], &item, desired));
+    if (is_incoherent(pt)) flush_table_item(pt, cut->items, index, desired);
+}
+
+/* Rewrite the items from `index` on that the next greedy leaf covers; returns how many. */
+static unsigned cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index)
+{
+    const unsigned level = cut->walk->level;
+    const struct span span = cut_span(cut, cut_item_va(cut, index));
+    const unsigned shift = greedy_shift(cut->page_sizes, &span);
+    const uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, level, shift);
+    const unsigned count = 1u << (shift - item_shift(level));
+
+    for (unsigned i = index; i < index + count; i++) {
+        uint64_t item = pt_sync_load(&cut->items[i]);
+
+        while (!pt_sync_exchange(&cut->items[i], &item, FMT(is_dirty)(item) ? FMT(set_dirty)(leaf) : leaf)) {
+        }
+    }
+    if (is_incoherent(pt)) flush(pt, cut->items, index, count);
+    return count;
+}
+
+static int cut_apply(struct pt *pt, const struct cut *cut)
+{
+    pt_item_t *tables[CUT_ITEMS_MAX];
+
+    for (unsigned i = 0; i < cut->count; i++) {
+        tables[i] = NULL;
+        if (!cut_needs_table(cut, i)) continue;
+        tables[i] = cut_build_table(pt, cut, i);
+        if (tables[i]) continue;
+        while (i-- > 0) {
+            if (tables[i]) free_subtree(pt, tables[i], cut->walk->level - 1, 1u << FMT(INDEX_BITS));
+        }
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < cut->count;) {
+        if (!tables[i]) {
+            i += cut_rewrite(pt, cut, i);
+            continue;
+        }
+        cut_swap_in(pt, cut, i, tables[i]);
+        i++;
+    }
+    return 0;
+}
+
+static int FMT(cut)(struct pt *pt, iova_t at)
+{
+    struct walk walk;
+    struct cut cut = { .at = at.value, .walk = &walk };
+    struct found found;
+    uint64_t item;
+
+    if (!is_aligned(at.value, trailing_zeros(pt->page_sizes))) return -ENXIO;
+    if (!range_is_inside(pt, FMT(LEVEL_MAX), at.value, at.value)) return -ERANGE;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, at.value, at.value)) return -ENOENT;
+    found = walk_to(pt, &walk, at.value);
+    if (found.kind != PT_LEAF) return -ENOENT;
+    if (is_aligned(at.value, found.shift)) return 0;
+    cut.va = align_down(at.value, found.shift);
+    cut.end = cut.va + bit(found.shift);
+    cut.items = found.items;
+    cut.count = found.count;
+    item = pt_sync_load(&found.items[0]);
+    cut.oa = FMT(leaf_address)(pt, item, walk.level);
+    cut.attrs = FMT(leaf_attrs)(pt, item);
+    if (FMT(HAS_DIRTY) && run_is_dirty(found.items, found.count)) cut.attrs = FMT(set_dirty)(cut.attrs);
+    if (FAULT(PT_CUT_LOSES_DIRTY) && FMT(is_dirty)(cut.attrs)) {
+        cut.attrs = FMT(clear_dirty)(cut.attrs);
+        fault_triggered();
+    }
+    cut.page_sizes = pt->page_sizes | (bit(item_shift(walk.level)) & FMT(leaf_sizes)(walk.level));
+    if (cut.count > 1 && !FMT(RESIZES_IN_PLACE)) return -EOPNOTSUPP;
+    if (!is_aligned(at.value, item_shift(walk.level)) && !FMT(EXCHANGES_TABLES)) return -EOPNOTSUPP;
+    return cut_apply(pt, &cut);
+}

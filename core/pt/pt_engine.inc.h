@@ -1,0 +1,263 @@
+/*
+ * The engine, compiled once for each format: include it with PT_FORMAT set to the format's token (pt_amdv1.c).
+ *
+ * How a map call runs: check the arguments; grow the top if need be; then, size by size (greedy), walk down to the
+ * table of that level, test that the items are empty and store the leaves. A walk remembers the tables it passed
+ * (struct walk), so the next table costs one item, not a descent. The parts: pt_walk.inc.h, pt_map.inc.h,
+ * pt_unmap.inc.h, pt_cut.inc.h; here are life cycle, lookup and dirty tracking. See core/pt/README.md.
+ */
+#define FMT_PASTE(format, name)  format##_##name
+#define FMT_EXPAND(format, name) FMT_PASTE(format, name)
+#define FMT(name)                FMT_EXPAND(PT_FORMAT, name)
+#define FMT_TEXT_OF(token)       #token
+#define FMT_TEXT(token)          FMT_TEXT_OF(token)
+
+#include "base/check.h"
+#include "base/fault.h"
+#include "pt/pt_sync.h"
+
+/* A wrong or missing hook stops the build here, by name. */
+#define FMT_HOOK(name, type) _Static_assert(_Generic(&FMT(name), type : 1, default : 0), #name ": see pt_format.h")
+FMT_HOOK(kind, enum pt_kind (*)(uint64_t, unsigned));
+FMT_HOOK(leaf_sizes, uint64_t (*)(unsigned));
+FMT_HOOK(table_item, uint64_t (*)(const struct pt *, uint64_t, unsigned));
+FMT_HOOK(table_address, uint64_t (*)(const struct pt *, uint64_t));
+FMT_HOOK(attrs, int (*)(const struct pt *, unsigned, uint64_t *));
+FMT_HOOK(leaf_item, uint64_t (*)(uint64_t, uint64_t, unsigned, unsigned));
+FMT_HOOK(leaf_step, uint64_t (*)(unsigned));
+FMT_HOOK(leaf_shift, unsigned (*)(uint64_t, unsigned));
+FMT_HOOK(leaf_address, uint64_t (*)(const struct pt *, uint64_t, unsigned));
+FMT_HOOK(leaf_attrs, uint64_t (*)(const struct pt *, uint64_t));
+FMT_HOOK(is_dirty, bool (*)(uint64_t));
+FMT_HOOK(set_dirty, uint64_t (*)(uint64_t));
+FMT_HOOK(clear_dirty, uint64_t (*)(uint64_t));
+FMT_HOOK(init, int (*)(struct pt *, const struct pt_config *, unsigned *));
+FMT_HOOK(features_required, uint32_t (*)(const struct pt *));
+FMT_HOOK(flushed_bit, uint64_t (*)(void));
+_Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level");
+
+#include "pt/pt_walk.inc.h"
+
+#include "pt/pt_map.inc.h"
+#include "pt/pt_unmap.inc.h"
+
+#include "pt/pt_cut.inc.h"
+
+/* ---- life cycle ------------------------------------------------------------------------------------------------ */
+
+/* Leaf sizes of every level that the table has or can grow to, below the output width (formats.md 2.1). */
+static uint64_t possible_page_sizes(const struct pt *pt, unsigned top_level)
+{
+    const unsigned sizes_bits =
+        pt->features & PT_SMALL_VA ? (unsigned)min_u64(pt->oa_bits, pt->va_bits + 1u) : pt->oa_bits;
+    uint64_t sizes = 0;
+
+    for (unsigned level = 0; level <= FMT(LEVEL_MAX); level++) {
+        const bool reachable = pt->features & PT_DYNAMIC_TOP ? item_shift(level) < pt->va_bits : level <= top_level;
+
+        if (reachable) sizes |= FMT(leaf_sizes)(level);
+    }
+    return sizes & low_mask(sizes_bits);
+}
+
+/* Steps 4 to 9 of formats.md 2.1. */
+static int settle_features(struct pt *pt, unsigned top_level)
+{
+    const unsigned decoded_bits = table_shift(top_level);
+
+    if (top_level == FMT(LEVEL_MAX) || pt->va_bits <= decoded_bits) pt->features &= ~(uint32_t)PT_DYNAMIC_TOP;
+    if (pt->va_bits == 64 && decoded_bits >= 64) pt->features |= PT_FULL_VA;
+    if (pt->features & ~(uint32_t)FMT(FEATURES)) return -EOPNOTSUPP;
+    if (~pt->features & FMT(features_required)(pt)) return -EOPNOTSUPP;
+    if (!(pt->features & PT_DYNAMIC_TOP) && top_level != FMT(LEVEL_MAX) && pt->va_bits > decoded_bits)
+        return -EOPNOTSUPP;
+    if (pt->features & PT_DYNAMIC_TOP && !(pt->hooks && pt->hooks->top_changed)) return -EINVAL;
+    if (pt->features & PT_SIGN_EXTEND && pt->features & (PT_FULL_VA | PT_DYNAMIC_TOP)) return -EINVAL;
+    if (pt->features & PT_DMA_INCOHERENT && !(pt->hooks && pt->hooks->flush)) return -EINVAL;
+    if (pt->va_bits < item_shift(top_level)) return -EINVAL;
+    return 0;
+}
+
+/* Bytes of a top table: as many items as the VA width uses, a whole table where the top grows. */
+static size_t top_bytes(const struct pt *pt, unsigned top_level)
+{
+    const unsigned shift = item_shift(top_level);
+
+    return pt->features & PT_DYNAMIC_TOP ? bit(FMT(INDEX_BITS) + 3) : bit(pt->va_bits - shift + 3);
+}
+
+static int FMT(init_table)(struct pt *pt, const struct pt_config *config)
+{
+    const struct engine *engine = pt->engine;
+    unsigned top_level = 0;
+    int error;
+    void *top;
+
+    if (config->va_bits == 0 || config->va_bits > FMT(VA_BITS_MAX) || config->oa_bits == 0) return -EINVAL;
+    *pt = (struct pt){
+        .pool = config->pool,
+        .features = config->features,
+        .va_bits = (uint8_t)config->va_bits,
+        .oa_bits = (uint8_t)config->oa_bits,
+        .engine = engine,
+        .hooks = config->hooks,
+        .context = config->context,
+        .top_lock = ATOMIC_FLAG_INIT,
+    };
+    error = FMT(init)(pt, config, &top_level);
+    if (error) return error;
+    if (config->oa_bits > FMT(OA_BITS_MAX)) return -EINVAL;
+    error = settle_features(pt, top_level);
+    if (error) return error;
+    if (pt->features & PT_ENCRYPT_TABLES && config->c_bit) {
+        if (config->c_bit < FMT(GRANULE_SHIFT) || config->c_bit >= FMT(OA_BITS_MAX)) return -EINVAL;
+        pt->c_bit_mask = bit(config->c_bit);
+    }
+    pt->page_sizes = possible_page_sizes(pt, top_level);
+    if (config->page_sizes) pt->page_sizes &= config->page_sizes;
+    if (pt->page_sizes == 0) return -EINVAL;
+    top = table_pool_alloc(pt->pool, top_bytes(pt, top_level));
+    if (!top) return -ENOMEM;
+    if (pt->features & PT_DMA_INCOHERENT) flush(pt, top, 0, (unsigned)top_bytes(pt, top_level) / 8);
+    atomic_store_explicit(&pt->top, table_pool_address(pt->pool, top) | top_level, memory_order_release);
+    return 0;
+}
+
+static void FMT(deinit)(struct pt *pt)
+{
+    const struct top top = load_top(pt);
+
+    free_subtree(pt, top.table, top.level, (unsigned)(top_bytes(pt, top.level) / 8));
+    pt->engine = NULL;
+}
+
+static void FMT(get_info)(const struct pt *pt, struct pt_info *info)
+{
+    const uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
+    const unsigned used_bits = pt->features & PT_SIGN_EXTEND ? pt->va_bits - 1u : pt->va_bits;
+
+    *info = (struct pt_info){
+        .page_sizes = pt->page_sizes,
+        .first = iova(0),
+        .last = iova(low_mask(used_bits)),
+        .features = pt->features,
+        .top = hpa(align_down(top, FMT(GRANULE_SHIFT) < 12 ? FMT(GRANULE_SHIFT) : 12)),
+        .top_level = (unsigned)(top & 7),
+        .va_bits = pt->va_bits,
+        .oa_bits = pt->oa_bits,
+        .c_bit = pt->c_bit_mask ? log2_floor(pt->c_bit_mask) : 0,
+    };
+}
+
+/* ---- lookup and dirty tracking ---------------------------------------------------------------------------------- */
+
+static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result)
+{
+    const struct top top = load_top(pt);
+    pt_item_t *table = top.table;
+    uint64_t item;
+    unsigned level = top.level;
+
+    if (!range_is_inside(pt, level, address.value, address.value)) return false;
+    for (item = pt_sync_load(&table[top_index(pt, address.value, level)]); is_table(item, level);
+         item = pt_sync_load(&table[index_of(address.value, level)])) {
+        table = table_of_item(pt, item);
+        level--;
+    }
+    if (FMT(kind)(item, level) != PT_LEAF) return false;
+    result->value = FMT(leaf_address)(pt, item, level) | (address.value & low_mask(FMT(leaf_shift)(item, level)));
+    return true;
+}
+
+static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
+                                     pt_dirty_report *report, void *context, struct pt_gather *gather)
+{
+    struct walk walk;
+    uint64_t va = start.value;
+    const uint64_t last = va + length - 1;
+
+    if (!FMT(HAS_DIRTY)) return -EOPNOTSUPP;
+    if (length == 0) return -EINVAL;
+    if (last < va) return -EOVERFLOW;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, va, last)) return -ERANGE;
+    for (;;) {
+        const struct found found = walk_to(pt, &walk, va);
+        const uint64_t entry_start = align_down(va, found.shift);
+
+        if (found.kind == PT_LEAF && run_is_dirty(found.items, found.count)) {
+            if (report) report(context, iova(entry_start), bit(found.shift));
+            if (!(flags & PT_DIRTY_NO_CLEAR)) {
+                for (unsigned i = 0; i < found.count; i++)
+                    pt_sync_store(&found.items[i], FMT(clear_dirty)(pt_sync_load(&found.items[i])));
+                gather_add(gather, entry_start, entry_start + low_mask(found.shift));
+            }
+        }
+        if (last - entry_start <= low_mask(found.shift)) return 0;
+        va = entry_start + bit(found.shift);
+    }
+}
+
+static int FMT(mark_dirty)(struct pt *pt, iova_t address)
+{
+    struct walk walk;
+    struct found found;
+    uint64_t item;
+    unsigned index;
+
+    if (!FMT(HAS_DIRTY)) return -EOPNOTSUPP;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, address.value, address.value)) return -ERANGE;
+    found = walk_to(pt, &walk, address.value);
+    if (found.kind != PT_LEAF) return -ENOENT;
+    index = (unsigned)((address.value & low_mask(found.shift)) >> item_shift(walk.level));
+    item = pt_sync_load(&found.items[index]);
+    while (!pt_sync_exchange(&found.items[index], &item, FMT(set_dirty)(item))) {
+    }
+    return 0;
+}
+
+/* What an item says, for walks that do not know the format (pt_check, dumps, golden files). */
+static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, struct pt_decoded *decoded)
+{
+    *decoded = (struct pt_decoded){ .kind = FMT(kind)(item, level) };
+    if (decoded->kind == PT_TABLE) {
+        decoded->address = FMT(table_address)(pt, item);
+        decoded->canonical = FMT(table_item)(pt, decoded->address, level);
+        decoded->software_bits = FMT(flushed_bit)();
+    } else if (decoded->kind == PT_LEAF) {
+        decoded->shift = FMT(leaf_shift)(item, level);
+        decoded->address = FMT(leaf_address)(pt, item, level);
+        decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->address, level, decoded->shift);
+        decoded->is_dirty = FMT(is_dirty)(item);
+    }
+}
+
+#if PT_VECTOR
+#define ENGINE_NAME(format) format##_vector_engine
+#define ENGINE_SUFFIX       "-vector"
+#else
+#define ENGINE_NAME(format) format##_engine
+#define ENGINE_SUFFIX       ""
+#endif
+#define ENGINE_OF(format) ENGINE_NAME(format)
+
+const struct engine ENGINE_OF(PT_FORMAT) = {
+    .name = FMT_TEXT(PT_FORMAT) ENGINE_SUFFIX,
+    .format = FMT_TEXT(PT_FORMAT),
+    .is_vector = PT_VECTOR,
+    .has_dirty = FMT(HAS_DIRTY),
+    .resizes_in_place = FMT(RESIZES_IN_PLACE),
+    .exchanges_tables = FMT(EXCHANGES_TABLES),
+    .geometry = { FMT(GRANULE_SHIFT), FMT(INDEX_BITS), FMT(LEVEL_MAX), FMT(leaf_sizes) },
+    .init = FMT(init_table),
+    .deinit = FMT(deinit),
+    .map_range = FMT(map_range),
+    .unmap_range = FMT(unmap_range),
+    .iova_to_phys = FMT(iova_to_phys),
+    .read_and_clear_dirty = FMT(read_and_clear_dirty),
+    .set_dirty = FMT(mark_dirty),
+    .cut = FMT(cut),
+    .get_info = FMT(get_info),
+    .decode = FMT(decode),
+};

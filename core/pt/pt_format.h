@@ -1,0 +1,37 @@
+/*
+ * What every format owes the engine. A format is one header core/pt/formats/<format>.h that defines, with its token as
+ * prefix, all of the constants and static inline hooks below; pt_engine.inc.h checks each signature, so a missing or
+ * misspelt hook stops the build with its name. There are no defaults.
+ *
+ * Constants (enum <format>_...)
+ *   GRANULE_SHIFT      log2 of the smallest leaf
+ *   INDEX_BITS         log2 of the items of an interior table
+ *   LEVEL_MAX          highest top level; level 0 holds the smallest leaves
+ *   VA_BITS_MAX, OA_BITS_MAX
+ *   FEATURES           enum pt_feature a caller may ask for
+ *   HAS_RUNS           some leaf spans several items
+ *   HAS_DIRTY          a dirty bit that software reads
+ *   RESIZES_IN_PLACE   a live run may change its length; EXCHANGES_TABLES  a live leaf may become a table and back
+ *
+ * Hooks. `item` is a raw word, `oa` an output address, `attrs` the non-address bits of a leaf, `shift` a leaf size.
+ *   enum pt_kind kind(item, level)              what the item is
+ *   uint64_t leaf_sizes(level)                  bitmap of leaf sizes at this level
+ *   uint64_t table_item(pt, address, level)     the item at `level` that points to the table at `address`
+ *   uint64_t table_address(pt, item)            and back
+ *   int      attrs(pt, prot, *attrs)            0 or -errno when the format refuses prot
+ *   uint64_t leaf_item(attrs, oa, level, shift) the first item of a leaf
+ *   uint64_t leaf_step(shift)                   what to add to that for the next leaf of the same size
+ *   unsigned leaf_shift(item, level)            the size of the leaf an item belongs to
+ *   uint64_t leaf_address(pt, item, level)      output address of the first byte of that leaf
+ *   uint64_t leaf_attrs(pt, item)               what a leaf made from this one keeps, the dirty bit included
+ *   bool     is_dirty(item); uint64_t set_dirty(item); uint64_t clear_dirty(item)
+ *   int      init(pt, config, *top_level)       the format's own rules of formats.md 2.1 step 2
+ *   uint32_t features_required(pt)              those that must be on after init, else -EOPNOTSUPP
+ *   uint64_t flushed_bit()                      software bit of a table item: written back (PT_DMA_INCOHERENT), or 0
+ */
+#pragma once
+
+#include "base/bits.h"
+#include "pt/engine.h"
+
+#include <errno.h>

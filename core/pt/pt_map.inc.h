@@ -1,0 +1,331 @@
+/* Map: argument checks, growth of the top, greedy sizes, storing leaves (formats.md 2.3 to 2.7). */
+
+/* What is still to be mapped. */
+struct span {
+    uint64_t va;
+    uint64_t oa;
+    uint64_t length;
+    uint64_t attrs;
+};
+
+/* The largest allowed size that fits the alignment of both addresses and the length; page_sizes has one. */
+static inline unsigned greedy_shift(uint64_t page_sizes, const struct span *span)
+{
+    const uint64_t aligned = FAULT(PT_GREEDY_IGNORES_TARGET) ? span->va : span->va | span->oa;
+    const unsigned limit = (unsigned)min_u64(trailing_zeros(aligned), log2_floor(span->length));
+
+    return log2_floor(page_sizes & low_mask(limit + 1));
+}
+
+/* How many leaves of `shift` until a larger size can start, or the length is used up (formats.md 2.5). */
+static inline uint64_t greedy_count(uint64_t page_sizes, const struct span *span, unsigned shift)
+{
+    const uint64_t larger = page_sizes & ~low_mask(shift + 1);
+    uint64_t bytes = span->length;
+
+    if (larger) {
+        const unsigned next = trailing_zeros(larger);
+        const uint64_t distance = -span->va & low_mask(next);
+
+        if (is_aligned(span->va ^ span->oa, next) && distance < bytes && (bytes - distance) >> next) bytes = distance;
+    }
+    return bytes >> shift;
+}
+
+/* ---- growing the top ------------------------------------------------------------------------------------------- */
+
+/* Free a chain of new tops that was not published: each but the lowest points down from index 0. */
+static void free_chain(struct pt *pt, pt_item_t *top, unsigned level, unsigned old_level)
+{
+    while (level > old_level) {
+        pt_item_t *below = level - 1 > old_level ? table_of_item(pt, pt_sync_load(&top[0])) : NULL;
+
+        table_pool_free_dirty(pt->pool, top);
+        top = below;
+        level--;
+    }
+}
+
+/* Build tops from `old` up to `level`, each with the one below at index 0. NULL: no memory, nothing left behind. */
+static pt_item_t *build_chain(struct pt *pt, struct top old, unsigned level)
+{
+    pt_item_t *below = old.table;
+
+    for (unsigned at = old.level + 1; at <= level; at++) {
+        pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
+
+        if (!table) {
+            free_chain(pt, below, at - 1, old.level);
+            return NULL;
+        }
+        pt_sync_store(&table[0], FMT(table_item)(pt, table_pool_address(pt->pool, below), at));
+        below = table;
+    }
+    return below;
+}
+
+/* The lowest top level that decodes up to `last` and has leaves at `leaf_level`, or LEVEL_MAX + 1. */
+static unsigned level_needed(const struct pt *pt, unsigned level, uint64_t last, unsigned leaf_level)
+{
+    while (level <= FMT(LEVEL_MAX) && (level < leaf_level || !range_is_inside(pt, level, last, last))) {
+        level++;
+        if (level > FMT(LEVEL_MAX) || item_shift(level) >= pt->va_bits) return FMT(LEVEL_MAX) + 1;
+    }
+    return level;
+}
+
+/*
+ * Grow the top until [.., last] and a leaf at `leaf_level` fit. The hardware learns the final top, once, before any
+ * software can put something that only the new top reaches (formats.md 2.11). 0, -ERANGE, -ENOMEM.
+ */
+static __attribute__((noinline)) int grow_top(struct pt *pt, uint64_t last, unsigned leaf_level)
+{
+    for (;;) {
+        const struct top old = load_top(pt);
+        const unsigned level = level_needed(pt, old.level, last, leaf_level);
+        const uint64_t old_word = table_pool_address(pt->pool, old.table) | old.level;
+        pt_item_t *table;
+        uint64_t address;
+        bool is_unchanged;
+
+        if (level == old.level) return 0;
+        if (level > FMT(LEVEL_MAX) || !(pt->features & PT_DYNAMIC_TOP)) return -ERANGE;
+        table = build_chain(pt, old, level);
+        if (!table) return -ENOMEM;
+        address = table_pool_address(pt->pool, table);
+        while (atomic_flag_test_and_set_explicit(&pt->top_lock, memory_order_acquire)) {
+        }
+        is_unchanged = atomic_load_explicit(&pt->top, memory_order_acquire) == old_word;
+        if (is_unchanged) {
+            pt->hooks->top_changed(pt->context, hpa(address), level);
+            atomic_store_explicit(&pt->top, address | level, memory_order_release);
+        }
+        atomic_flag_clear_explicit(&pt->top_lock, memory_order_release);
+        if (is_unchanged) return 0;
+        free_chain(pt, table, level, old.level); /* somebody else grew it; look again */
+    }
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/* A walker that does not snoop: write the item back, then note in it that this was done (formats.md 2.12). */
+static __attribute__((noinline)) void flush_table_item(struct pt *pt, pt_item_t *table, unsigned index, uint64_t item)
+{
+    flush(pt, table, index, 1);
+    pt_sync_exchange(&table[index], &item, item | FMT(flushed_bit)());
+}
+
+/*
+ * Put a new table under the empty item `at`, or find the one another thread put there first. *item becomes the table
+ * item. 0, -EADDRINUSE (a leaf appeared), -ENOMEM.
+ */
+static __attribute__((noinline)) int install_table(struct pt *pt, pt_item_t *at, unsigned level, uint64_t *item)
+{
+    pt_item_t *child = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
+    uint64_t expected = *item;
+    uint64_t desired;
+
+    if (!child) return -ENOMEM;
+    if (is_incoherent(pt)) flush(pt, child, 0, 1u << FMT(INDEX_BITS));
+    desired = FMT(table_item)(pt, table_pool_address(pt->pool, child), level);
+    if (pt_sync_exchange(at, &expected, desired)) {
+        *item = desired;
+        return 0;
+    }
+    table_pool_free(pt->pool, child);
+    *item = expected;
+    return is_table(expected, level) ? 0 : -EADDRINUSE;
+}
+
+/* Walk to the table of `level` that holds span's va, installing what is missing. 0, -EADDRINUSE, -ENOMEM. */
+static inline int walk_install(struct pt *pt, struct walk *walk, uint64_t va, unsigned level)
+{
+    unsigned at_level = walk_reuse(walk, va, level);
+
+    for (; at_level > level; at_level--) {
+        pt_item_t *at = walk_item(pt, walk, va, at_level);
+        uint64_t item = pt_sync_load(at);
+
+        if (!is_table(item, at_level)) {
+            int error = -EADDRINUSE;
+
+            if (FMT(kind)(item, at_level) == PT_EMPTY) error = install_table(pt, at, at_level, &item);
+            if (error) {
+                walk->level = at_level;
+                walk->va = va;
+                return error;
+            }
+        }
+        if (is_incoherent(pt) && !(item & FMT(flushed_bit)()))
+            flush_table_item(pt, walk->tables[at_level], (unsigned)(at - walk->tables[at_level]), item);
+        walk->tables[at_level - 1] = table_of_item(pt, item);
+    }
+    walk->level = level;
+    walk->va = va;
+    return 0;
+}
+
+/* Does the subtree have no leaf? Recursion is bounded by the level. */
+static bool subtree_is_empty(const struct pt *pt, const pt_item_t *table, unsigned level)
+{
+    for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+        const enum pt_kind kind = FMT(kind)(item, level);
+
+        if (kind == PT_LEAF) return false;
+        if (kind == PT_TABLE && !subtree_is_empty(pt, table_of_item(pt, item), level - 1)) return false;
+    }
+    return true;
+}
+
+/* Put the tables of a subtree without leaves on the list, and clear them (pool rule P1). */
+static void retire_subtree(struct pt *pt, struct table_list *list, pt_item_t *table, unsigned level)
+{
+    for (unsigned i = 0; level > 0 && i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+
+        if (!is_table(item, level)) continue;
+        pt_sync_store(&table[i], 0);
+        retire_subtree(pt, list, table_of_item(pt, item), level - 1);
+    }
+    table_pool_retire(pt->pool, list, table);
+}
+
+/*
+ * Make `count` items at `items` empty: empty tables among them go to the gather, cleared from their item first.
+ * -EADDRINUSE: a leaf is in the way; tables before it stay removed, as in Linux (formats.md 7).
+ */
+static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const uint64_t item = pt_sync_load(&items[i]);
+        const uint64_t va = walk->va + ((uint64_t)i << item_shift(walk->level));
+
+        if (FMT(kind)(item, walk->level) == PT_LEAF) {
+            if (i == 0 || !FAULT(PT_OVERWRITE_LEAF)) return -EADDRINUSE;
+            fault_triggered();
+        }
+        if (!is_table(item, walk->level)) continue;
+        if (!subtree_is_empty(pt, table_of_item(pt, item), walk->level - 1)) return -EADDRINUSE;
+        pt_sync_store(&items[i], 0);
+        if (is_incoherent(pt)) flush(pt, &items[i], 0, 1);
+        retire_subtree(pt, &walk->gather.freed, table_of_item(pt, item), walk->level - 1);
+        gather_add(&walk->gather, va, va + low_mask(item_shift(walk->level)));
+    }
+    return 0;
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
+
+/* Store `leaves` leaves of `shift` at empty items. */
+static inline void store_leaves(pt_item_t *items, const struct span *span, unsigned level, unsigned shift,
+                                unsigned leaves)
+{
+    const unsigned run = FMT(HAS_RUNS) ? 1u << (shift - item_shift(level)) : 1;
+    uint64_t item = FMT(leaf_item)(span->attrs, span->oa, level, shift);
+
+    if (run == 1) {
+        pt_sync_fill(items, leaves, item, FMT(leaf_step)(shift));
+        return;
+    }
+    for (unsigned i = 0; i < leaves; i++) {
+        pt_sync_fill(items + (size_t)i * run, run, item, 0);
+        if (FAULT(PT_SKIP_LAST_OF_RUN)) {
+            pt_sync_store(items + (size_t)i * run + run - 1, 0);
+            fault_triggered();
+        }
+        item += FMT(leaf_step)(shift);
+    }
+}
+
+/* As store_leaves, one leaf after the other, where something is in the way. *stored counts leaves. */
+static __attribute__((noinline)) int store_leaves_slowly(struct pt *pt, struct walk *walk, const struct span *span,
+                                                         unsigned shift, unsigned leaves, unsigned *stored)
+{
+    const unsigned run = 1u << (shift - item_shift(walk->level));
+    pt_item_t *items = walk_item(pt, walk, span->va, walk->level);
+    struct span one = *span;
+
+    for (*stored = 0; *stored < leaves; ++*stored) {
+        int error;
+
+        walk->va = one.va;
+        error = clear_way(pt, walk, items, run);
+        if (error) return error;
+        store_leaves(items, &one, walk->level, shift, 1);
+        items += run;
+        one.va += bit(shift);
+        one.oa += bit(shift);
+    }
+    return 0;
+}
+
+/* Map one run of equal leaves within one table: as many as greedy_count allows and the table holds. */
+static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
+{
+    const unsigned shift = greedy_shift(pt->page_sizes, span);
+    const unsigned level = level_of_shift(shift);
+    const uint64_t room = (low_mask(table_shift(level)) - (span->va & low_mask(table_shift(level)))) >> shift;
+    const uint64_t wanted = greedy_count(pt->page_sizes, span, shift);
+    unsigned leaves = (unsigned)min_u64(wanted, room + 1);
+    const unsigned items_needed = leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0);
+    int error = walk_install(pt, walk, span->va, level);
+    pt_item_t *items;
+
+    if (error) return error;
+    items = walk_item(pt, walk, span->va, level);
+    if (__builtin_expect(pt_sync_all_empty(items, items_needed), 1))
+        store_leaves(items, span, level, shift, leaves);
+    else
+        error = store_leaves_slowly(pt, walk, span, shift, leaves, &leaves);
+    if (is_incoherent(pt) && leaves > 0) flush(pt, items, 0, leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0));
+    span->va += (uint64_t)leaves << shift;
+    span->oa += (uint64_t)leaves << shift;
+    span->length -= (uint64_t)leaves << shift;
+    return error;
+}
+
+/* The checks of formats.md 2.3 that come before any change, in its order; 7's clean answers for the rest. */
+static inline int check_map(const struct pt *pt, const struct span *span)
+{
+    const uint64_t last = span->va + span->length - 1;
+
+    if (span->length == 0) return -EINVAL;
+    if (last < span->va) return -EOVERFLOW;
+    if (!is_aligned(span->va | span->oa | span->length, trailing_zeros(pt->page_sizes))) return -ENXIO;
+    if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
+    if (pt->features & PT_SIGN_EXTEND && !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last)) return -ERANGE;
+    return 0;
+}
+
+static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped)
+{
+    struct span span = { start.value, target.value, length, 0 };
+    struct walk walk;
+    int error;
+
+    *mapped = 0;
+    if (!(prot & (PT_READ | PT_WRITE))) return -EINVAL;
+    if (target.value >> pt->oa_bits) return -ERANGE;
+    error = FMT(attrs)(pt, prot, &span.attrs);
+    if (!error) error = check_map(pt, &span);
+    if (error) return error;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, span.va, span.va + length - 1) ||
+        level_of_shift(greedy_shift(pt->page_sizes, &span)) > walk.top_level) {
+        error = grow_top(pt, span.va + length - 1, level_of_shift(greedy_shift(pt->page_sizes, &span)));
+        if (error) return error;
+        walk_start(pt, &walk);
+    }
+    walk.gather = pt_gather_empty();
+    do {
+        error = map_some(pt, &walk, &span);
+    } while (!error && span.length > 0);
+    *mapped = length - span.length;
+    if (error == -ENOMEM && FAULT(PT_LOSE_MAPPED_ON_NOMEM) && *mapped) {
+        *mapped = 0;
+        fault_triggered();
+    }
+    if (walk.gather.freed.count > 0) pt_gather_sync(pt, &walk.gather);
+    return error;
+}

@@ -1,0 +1,108 @@
+/* Unmap: clear leaves upward from the start until the range ends or a hole (formats.md 2.8). */
+
+/* A walker that does not snoop gets one write-back a table, from the lowest to the highest item cleared there. */
+static inline void flush_cleared(struct pt *pt, const pt_item_t *first, const pt_item_t *end)
+{
+    if (is_incoherent(pt) && end > first) flush(pt, first, 0, (unsigned)(end - first));
+}
+
+/*
+ * Clear leaves of the walk's table from *va on, at most up to the table's end or the leaf that holds `last`. *va moves
+ * behind the last leaf cleared. False: stopped at an item that is no leaf.
+ */
+static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, uint64_t last)
+{
+    const unsigned level = walk->level;
+    const unsigned shift = item_shift(level);
+    pt_item_t *const first = walk_item(pt, walk, *va, level);
+    const uint64_t room = low_mask(FMT(INDEX_BITS)) - ((*va >> shift) & low_mask(FMT(INDEX_BITS))) + 1;
+    const uint64_t wanted = ((last - align_down(*va, shift)) >> shift) + 1;
+    pt_item_t *const end = first + min_u64(wanted, room);
+    pt_item_t *at = first;
+    bool is_leaf = true;
+
+    while (at < end) {
+        const uint64_t item = pt_sync_load(at);
+        unsigned run = 1;
+
+        is_leaf = FMT(kind)(item, level) == PT_LEAF;
+        if (!is_leaf) break;
+        if (FMT(HAS_RUNS)) run = 1u << (FMT(leaf_shift)(item, level) - shift);
+        for (unsigned i = 0; i < run; i++) pt_sync_store(&at[i], 0);
+        at += run;
+    }
+    flush_cleared(pt, first, at);
+    *va += (uint64_t)(at - first) << shift;
+    return is_leaf;
+}
+
+/*
+ * `va` is the end of the walk's table, all of whose items from `start` on were cleared. Retire each table that the
+ * range [start, last] covers whole, the item above it first cleared; the walk moves up to the first that stays.
+ */
+static void retire_covered(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last, struct table_list *freed)
+{
+    uint64_t va = walk->va;
+
+    while (walk->level < walk->top_level) {
+        const unsigned shift = table_shift(walk->level);
+        const uint64_t table_last = va | low_mask(shift);
+        pt_item_t *table = walk->tables[walk->level];
+        pt_item_t *above;
+
+        if (align_down(va, shift) < start || table_last > last) return;
+        walk->level++;
+        above = walk_item(pt, walk, va, walk->level);
+        pt_sync_store(above, 0);
+        flush_cleared(pt, above, above + 1);
+        table_pool_retire(pt->pool, freed, table);
+        /* The table above is emptied by this too only if this was its last item. */
+        if ((va & low_mask(table_shift(walk->level))) >> item_shift(walk->level) != low_mask(FMT(INDEX_BITS))) return;
+    }
+}
+
+/* Clear from `start` on; returns the address behind the last leaf cleared. */
+static uint64_t clear_range(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last, struct table_list *freed)
+{
+    uint64_t va = start;
+
+    for (;;) {
+        const struct found found = walk_to(pt, walk, va);
+        bool is_leaf;
+
+        if (found.kind != PT_LEAF) return va;
+        if (!is_aligned(va, found.shift)) return va; /* inside a leaf: only at the start of the call */
+        is_leaf = clear_leaves(pt, walk, &va, last);
+        walk->va = va - 1;
+        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, start, last, freed);
+        if (va - 1 >= last) return va;
+    }
+}
+
+static uint64_t FMT(unmap_range)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather)
+{
+    const uint64_t last = start.value + length - 1;
+    struct table_list freed = table_list_empty();
+    struct walk walk;
+    uint64_t removed;
+
+    if (length == 0 || last < start.value) return 0;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, start.value, last)) return 0;
+    removed = clear_range(pt, &walk, start.value, last, &freed) - start.value;
+    if (removed == 0) return 0;
+    if (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, start.value, start.value + removed - 1))
+        pt_gather_sync(pt, gather);
+    if (FAULT(PT_GATHER_REQUESTED_LENGTH) && removed > length) {
+        fault_triggered();
+        gather_add(gather, start.value, last);
+    } else {
+        gather_add(gather, start.value, start.value + removed - 1);
+    }
+    if (FAULT(PT_FREE_BEFORE_SYNC) && freed.count) {
+        fault_triggered();
+        table_pool_free_list(pt->pool, &freed);
+    }
+    table_pool_splice(pt->pool, &gather->freed, &freed);
+    return removed;
+}
