@@ -1,0 +1,63 @@
+"""The scripts refuse what they do not know with a message and exit code 2, and do nothing else."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def run(*command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, **options)
+
+
+class ScriptsTest(unittest.TestCase):
+    def refused(self, *command):
+        result = run(os.path.join(HERE, command[0]), *command[1:])
+        self.assertEqual(result.returncode, 2, result)
+        self.assertEqual(result.stdout, "")
+        return result.stderr
+
+    def test_test_refuses_an_unknown_argument(self):
+        self.assertIn("unknown argument: --bogus", self.refused("test", "--bogus"))
+
+    def test_test_refuses_an_unknown_preset(self):
+        self.assertIn("no such test preset: nope", self.refused("test", "--preset", "nope"))
+
+    def test_test_refuses_a_filter_without_value(self):
+        self.assertIn("-R needs a regular expression", self.refused("test", "-R"))
+
+    def test_setup_refuses_an_unknown_argument(self):
+        self.assertIn("unknown argument: --bogus", self.refused("setup", "--bogus"))
+
+    def test_setup_refuses_an_unknown_group(self):
+        self.assertIn("no such group: nope", self.refused("setup", "--with", "nope"))
+
+    def test_setup_check_says_nothing_where_nothing_is_missing(self):
+        """A tree whose list names only what Debian cannot be without."""
+        with self.tree("dpkg\nno-such-package sh # its command exists\n") as root:
+            result = run(os.path.join(root, "scripts", "setup"), "--check")
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+
+    def test_setup_check_names_what_is_missing_and_the_command(self):
+        with self.tree("dpkg\nno-such-package # a comment\nother no-such-command\n") as root:
+            result = run(os.path.join(root, "scripts", "setup"), "--check")
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("missing: no-such-package other\n", result.stderr)
+            self.assertIn("apt-get install -y --no-install-recommends no-such-package other\n", result.stderr)
+
+    def tree(self, packages):
+        if not shutil.which("dpkg-query"):
+            self.skipTest("not a Debian system")
+        folder = tempfile.TemporaryDirectory(prefix="mapproof-setup-")
+        os.mkdir(os.path.join(folder.name, "scripts"))
+        shutil.copy(os.path.join(HERE, "setup"), os.path.join(folder.name, "scripts"))
+        with open(os.path.join(folder.name, "scripts", "packages.txt"), "w", encoding="utf-8") as file:
+            file.write(packages)
+        return folder
+
+
+if __name__ == "__main__":
+    unittest.main()
