@@ -3,7 +3,8 @@
  *
  * Models what software sees of RMPUPDATE, PSMASH, PVALIDATE, RMPADJUST, RMPQUERY and RMPREAD. Left out here: timing,
  * locking between CPUs, encryption, firmware commands. Entries are sparse: nothing is allocated for pages that were
- * never assigned. Order of checks and return codes: rmp.md 2. Structure of 2M pages and sub-page count: rmp.md 1.5, 1.6.
+ * never assigned. Order of checks and return codes: rmp.md 2. Structure of 2M pages and sub-page count:
+ * rmp.md 1.5, 1.6.
  *
  * Rules, checked by rmp_check over the whole table and cited by number where they are written:
  *   R1  validated, vmsa or a gpa only in an assigned entry
@@ -38,15 +39,22 @@ enum rmp_result {
     RMP_FAIL_OVERLAP = 4,
     RMP_FAIL_SIZEMISMATCH = 6,
     RMP_FAIL_BADADDR = 7,
-    RMP_NOUPDATE = 255,   /* PVALIDATE: EAX 0 and CF 1, it was so already */
-    RMP_NPF = 256,        /* #VMEXIT(NPF): owner, ASID or GPA is wrong, or immutable */
-    RMP_NPF_SIZEM = 257,  /* #VMEXIT(NPF) with SIZEM: 4K asked of a 2M page */
+    RMP_NOUPDATE = 255,  /* PVALIDATE: EAX 0 and CF 1, it was so already */
+    RMP_NPF = 256,       /* #VMEXIT(NPF): owner, ASID or GPA is wrong, or immutable */
+    RMP_NPF_SIZEM = 257, /* #VMEXIT(NPF) with SIZEM: 4K asked of a 2M page */
 };
 
 enum rmp_page_size { RMP_4K = 0, RMP_2M = 1 };
 
 /* VMPL permissions (rmp.md 1.2). */
-enum { RMP_PERM_READ = 1, RMP_PERM_WRITE = 2, RMP_PERM_XUSER = 4, RMP_PERM_XSUPER = 8, RMP_PERM_SSS = 16, RMP_PERM_ALL = 31 };
+enum {
+    RMP_PERM_READ = 1,
+    RMP_PERM_WRITE = 2,
+    RMP_PERM_XUSER = 4,
+    RMP_PERM_XSUPER = 8,
+    RMP_PERM_SSS = 16,
+    RMP_PERM_ALL = 31
+};
 
 struct rmp_entry {
     uint64_t gpa; /* page aligned; 0 in followers and unassigned entries */
@@ -80,7 +88,10 @@ uint64_t rmp_covered_bytes(const struct rmp *rmp);
  * RMPUPDATE by the hypervisor at `page` (4K aligned by the caller's contract: low 12 bits are ignored).
  * RMP_OK; FAIL_INPUT (2M and not 2M aligned; unassigned with immutable or an asid; outside the table);
  * FAIL_PERMISSION (immutable); FAIL_INUSE; FAIL_OVERLAP (4K inside an assigned 2M page, 2M over an assigned 4K page).
- * Clears validated and vmsa, gives VMPL0 everything and the others nothing. Nothing changes on failure. O(512) for 2M.
+ * Clears validated and vmsa, gives VMPL0 everything and the others nothing. Nothing changes on failure. O(1) for 2M.
+ *
+ * INFERRED where rmp.md 2.2 is silent: an asid above RMP_ASID_MAX and a 2M page that the table covers in part are
+ * FAIL_INPUT; a 2M page is in use when any of its 512 pages is; gpa bits below the page size are not kept (R6).
  */
 enum rmp_result rmp_update(struct rmp *rmp, hpa_t page, const struct rmp_state *state);
 
@@ -97,20 +108,29 @@ struct rmp_guest_page {
     unsigned vmpl;           /* of the caller */
 };
 
-/* PVALIDATE. RMP_OK, NOUPDATE, FAIL_INPUT (misaligned), FAIL_PERMISSION (not VMPL0), FAIL_SIZEMISMATCH (2M asked, 4K
- * entry), NPF, NPF_SIZEM (4K asked, 2M entry). Order: rmp.md 2.4. */
+/*
+ * PVALIDATE. RMP_OK, NOUPDATE, FAIL_INPUT (misaligned), FAIL_PERMISSION (not VMPL0), FAIL_SIZEMISMATCH (2M asked, 4K
+ * entry), NPF, NPF_SIZEM (4K asked, 2M entry). Codes: rmp.md 2.4. Order (INFERRED): FAIL_INPUT for a gpa not aligned to
+ * the size, FAIL_PERMISSION, NPF for a page that is not this guest's at this gpa, then the size, then NOUPDATE: a guest
+ * learns the size of its own pages only. Asid 0 is no guest: NPF. The low 12 bits of `page` are ignored.
+ */
 enum rmp_result rmp_pvalidate(struct rmp *rmp, const struct rmp_guest_page *page, bool validate);
 
-/* RMPADJUST: set the permissions of `target_vmpl` (and vmsa, VMPL0 callers only). Results as rmp_pvalidate, and
- * FAIL_PERMISSION when target_vmpl is not above the caller's or perms exceed the caller's. */
+/*
+ * RMPADJUST: set the permissions of `target_vmpl`, and vmsa if the caller is at VMPL0 (other callers leave it alone).
+ * Results as rmp_pvalidate without NOUPDATE; FAIL_INPUT also for target_vmpl above 3 and perms above 5 bits;
+ * FAIL_PERMISSION when target_vmpl is not above the caller's, or (found last) perms exceed the caller's.
+ */
 enum rmp_result rmp_adjust(struct rmp *rmp, const struct rmp_guest_page *page, unsigned target_vmpl, uint8_t perms,
                            bool vmsa);
 
-/* RMPQUERY: what `target_vmpl` may do, and the size. */
+/* RMPQUERY: what `target_vmpl` may do, and the size (the size operand is not used). RMP_OK; FAIL_PERMISSION (a target
+ * that is more privileged than the caller, or above 3); NPF as above. Outputs are written on RMP_OK only. */
 enum rmp_result rmp_query(const struct rmp *rmp, const struct rmp_guest_page *page, unsigned target_vmpl,
                           uint8_t *perms, bool *vmsa, enum rmp_page_size *size);
 
-/* RMPREAD: FAIL_INPUT outside the table. */
+/* RMPREAD of the page's own entry (a follower shows assigned and nothing else). region_status: the sub-page count is
+ * not 0, so never for a 2M page. FAIL_INPUT outside the table, *state is zero then. */
 enum rmp_result rmp_read(const struct rmp *rmp, hpa_t page, struct rmp_state *state);
 
 /*

@@ -1,0 +1,339 @@
+/*
+ * Random instructions against a model too simple to be wrong: one struct per page in a flat array, 2M pages written out
+ * in full, the sub-page count and the in-use question answered by counting. After each step every entry, every lookup
+ * and rmp_check must agree.
+ */
+#include "base/test_main.h"
+
+#include "base/bits.h"
+#include "base/random.h"
+#include "rmp/rmp.h"
+
+#include <string.h>
+
+enum {
+    PAGES = 512 + 512 + 100, /* the last region is covered in part */
+    STEPS = 2500,
+    SEEDS = 3,
+    GUESTS = 2,
+};
+
+struct model {
+    struct rmp_entry pages[PAGES]; /* subpage_count stays 0 here: it is counted when asked for */
+};
+
+static unsigned head_of(unsigned page)
+{
+    return page / 512 * 512;
+}
+
+static bool is_inside_2m_page(const struct model *model, unsigned page)
+{
+    return model->pages[head_of(page)].assigned && model->pages[head_of(page)].size == RMP_2M;
+}
+
+static unsigned last_of_region(unsigned page)
+{
+    return head_of(page) + 511 < PAGES ? head_of(page) + 511 : PAGES - 1;
+}
+
+/* How many pages of the region after its first are assigned. */
+static unsigned count_assigned(const struct model *model, unsigned page)
+{
+    unsigned count = 0;
+
+    for (unsigned i = head_of(page) + 1; i <= last_of_region(page); i++) count += model->pages[i].assigned;
+    return count;
+}
+
+static bool any_in_use(const struct model *model, unsigned page)
+{
+    for (unsigned i = head_of(page); i <= last_of_region(page); i++)
+        if (model->pages[i].in_use) return true;
+    return false;
+}
+
+static enum rmp_result model_update(struct model *model, unsigned page, const struct rmp_state *state)
+{
+    const bool is_2m = state->size == RMP_2M;
+
+    if (is_2m && page % 512 != 0) return RMP_FAIL_INPUT;
+    if (!state->assigned && (state->immutable || state->asid != 0)) return RMP_FAIL_INPUT;
+    if (state->asid > RMP_ASID_MAX) return RMP_FAIL_INPUT;
+    if (page >= PAGES || (is_2m && page + 512 > PAGES)) return RMP_FAIL_INPUT;
+    if (model->pages[page].immutable) return RMP_FAIL_PERMISSION;
+    if (is_2m ? any_in_use(model, page) : model->pages[page].in_use) return RMP_FAIL_INUSE;
+    if (!is_2m && is_inside_2m_page(model, page)) return RMP_FAIL_OVERLAP;
+    if (is_2m && !is_inside_2m_page(model, page) && (model->pages[page].assigned || count_assigned(model, page) > 0))
+        return RMP_FAIL_OVERLAP;
+
+    struct rmp_entry entry = { 0 };
+
+    if (state->assigned) {
+        entry.assigned = true;
+        entry.immutable = state->immutable;
+        entry.asid = (uint16_t)state->asid;
+        entry.size = state->size;
+        entry.gpa = state->gpa / (is_2m ? 0x200000 : 0x1000) * (is_2m ? 0x200000 : 0x1000);
+        entry.perms[0] = 31;
+    }
+    model->pages[page] = entry;
+    for (unsigned i = 1; is_2m && i < 512; i++)
+        model->pages[page + i] = (struct rmp_entry){ .assigned = state->assigned };
+    return RMP_OK;
+}
+
+static enum rmp_result model_psmash(struct model *model, unsigned page)
+{
+    if (page % 512 != 0 || page >= PAGES) return RMP_FAIL_INPUT;
+    if (any_in_use(model, page)) return RMP_FAIL_INUSE;
+    if (!is_inside_2m_page(model, page)) return RMP_FAIL_BADADDR;
+    model->pages[page].size = RMP_4K;
+    for (unsigned i = 1; i < 512; i++) {
+        model->pages[page + i] = model->pages[page];
+        model->pages[page + i].gpa += i * UINT64_C(0x1000);
+    }
+    return RMP_OK;
+}
+
+/* What the page's entry says to hardware: from the head for a 2M page. */
+static struct rmp_entry model_lookup(const struct model *model, unsigned page)
+{
+    const unsigned from = is_inside_2m_page(model, page) && model->pages[page].assigned ? head_of(page) : page;
+    struct rmp_entry entry = model->pages[from];
+
+    entry.gpa += (page - from) * UINT64_C(0x1000);
+    entry.in_use = model->pages[page].in_use;
+    if (page % 512 == 0)
+        entry.subpage_count = is_inside_2m_page(model, page) ? 0 : (uint16_t)count_assigned(model, page);
+    return entry;
+}
+
+/* PVALIDATE and RMPADJUST up to the size test. */
+static enum rmp_result model_guest_access(const struct model *model, const struct rmp_guest_page *page)
+{
+    const uint64_t number = page->page.value >> 12;
+
+    if (number >= PAGES) return RMP_NPF;
+
+    const struct rmp_entry entry = model_lookup(model, (unsigned)number);
+
+    if (!entry.assigned || page->asid == 0 || entry.asid != page->asid || entry.immutable) return RMP_NPF;
+    if (entry.gpa != page->gpa.value / 0x1000 * 0x1000) return RMP_NPF;
+    if (page->size == RMP_2M && entry.size == RMP_4K) return RMP_FAIL_SIZEMISMATCH;
+    if (page->size == RMP_4K && entry.size == RMP_2M) return RMP_NPF_SIZEM;
+    return RMP_OK;
+}
+
+static struct rmp_entry *model_owner(struct model *model, const struct rmp_guest_page *page)
+{
+    const unsigned number = (unsigned)(page->page.value >> 12);
+
+    return &model->pages[is_inside_2m_page(model, number) ? head_of(number) : number];
+}
+
+static bool is_misaligned(const struct rmp_guest_page *page)
+{
+    return page->gpa.value % (page->size == RMP_2M ? 0x200000 : 0x1000) != 0;
+}
+
+static enum rmp_result model_pvalidate(struct model *model, const struct rmp_guest_page *page, bool validate)
+{
+    if (is_misaligned(page)) return RMP_FAIL_INPUT;
+    if (page->vmpl != 0) return RMP_FAIL_PERMISSION;
+    const enum rmp_result access = model_guest_access(model, page);
+
+    if (access != RMP_OK) return access;
+    if (model_owner(model, page)->validated == validate) return RMP_NOUPDATE;
+    model_owner(model, page)->validated = validate;
+    return RMP_OK;
+}
+
+struct adjustment {
+    unsigned vmpl;
+    uint8_t perms;
+    bool vmsa;
+};
+
+static enum rmp_result model_adjust(struct model *model, const struct rmp_guest_page *page,
+                                    const struct adjustment *asked)
+{
+    if (is_misaligned(page) || asked->vmpl > 3 || asked->perms > 31) return RMP_FAIL_INPUT;
+    if (asked->vmpl <= page->vmpl) return RMP_FAIL_PERMISSION;
+    const enum rmp_result access = model_guest_access(model, page);
+
+    if (access != RMP_OK) return access;
+    struct rmp_entry *entry = model_owner(model, page);
+
+    if ((asked->perms | entry->perms[page->vmpl]) != entry->perms[page->vmpl]) return RMP_FAIL_PERMISSION;
+    entry->perms[asked->vmpl] = asked->perms;
+    if (page->vmpl == 0) entry->vmsa = asked->vmsa;
+    return RMP_OK;
+}
+
+/* ---- drawing steps ----------------------------------------------------------------------------------------------- */
+
+/* Heads and their neighbours often, any page sometimes, a page outside now and then. */
+static unsigned draw_page(struct random *random)
+{
+    const unsigned head = 512 * (unsigned)random_below(random, 3);
+
+    if (random_one_in(random, 20)) return PAGES + (unsigned)random_below(random, 3);
+    if (random_one_in(random, 3)) return (unsigned)random_below(random, PAGES);
+    return head + (random_one_in(random, 2) ? 0 : (unsigned)random_below(random, 4));
+}
+
+/* The gpa at which pages lie by default; wrong or misaligned one time in eight. */
+static uint64_t draw_gpa(struct random *random, unsigned page)
+{
+    const uint64_t usual = 0x40000000 + page * UINT64_C(0x1000);
+
+    return random_one_in(random, 8) ? usual + bit(8 + (unsigned)random_below(random, 16)) : usual;
+}
+
+static struct rmp_guest_page draw_guest_page(struct random *random)
+{
+    const enum rmp_page_size size = random_one_in(random, 3) ? RMP_2M : RMP_4K;
+    const unsigned drawn = draw_page(random);
+    const unsigned page = size == RMP_2M && !random_one_in(random, 8) ? head_of(drawn) : drawn;
+
+    return (struct rmp_guest_page){
+        .page = hpa(page * UINT64_C(0x1000)),
+        .gpa = gpa(draw_gpa(random, page)),
+        .asid = (uint16_t)(random_one_in(random, 8) ? random_below(random, GUESTS + 1) : 1),
+        .size = size,
+        .vmpl = random_one_in(random, 4) ? (unsigned)random_below(random, 4) : 0,
+    };
+}
+
+static struct rmp_state draw_state(struct random *random, unsigned page)
+{
+    struct rmp_state state = { .size = random_one_in(random, page % 512 == 0 ? 2 : 10) ? RMP_2M : RMP_4K };
+
+    state.assigned = !random_one_in(random, 3);
+    if (state.assigned) state.asid = random_one_in(random, 8) ? (uint32_t)random_below(random, 1024) : 1;
+    state.gpa = draw_gpa(random, page);
+    state.immutable = random_one_in(random, 100);
+    return state;
+}
+
+/* The same step in both; returns the pair of results. */
+static void step(struct rmp *rmp, struct model *model, struct random *random, enum rmp_result results[2])
+{
+    const unsigned page = draw_page(random);
+    const hpa_t address = hpa(page * UINT64_C(0x1000));
+    const struct rmp_guest_page guest = draw_guest_page(random);
+    const bool flag = random_one_in(random, 2);
+
+    switch (random_below(random, 12)) {
+    case 0: /* mostly cleared, so that a page stays in use for some steps only */
+        results[0] = rmp_set_in_use(rmp, address, guest.vmpl > 1);
+        results[1] = page < PAGES;
+        if (page < PAGES) model->pages[page].in_use = guest.vmpl > 1;
+        break;
+    case 1:
+    case 2:
+        results[0] = rmp_psmash(rmp, address);
+        results[1] = model_psmash(model, page);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        results[0] = rmp_pvalidate(rmp, &guest, flag);
+        results[1] = model_pvalidate(model, &guest, flag);
+        break;
+    case 6: {
+        const struct adjustment asked = { .vmpl = (unsigned)random_below(random, 5),
+                                          .perms = (uint8_t)random_below(random, 34),
+                                          .vmsa = flag };
+
+        results[0] = rmp_adjust(rmp, &guest, asked.vmpl, asked.perms, asked.vmsa);
+        results[1] = model_adjust(model, &guest, &asked);
+        break;
+    }
+    default: {
+        const struct rmp_state state = draw_state(random, page);
+
+        results[0] = rmp_update(rmp, address, &state);
+        results[1] = model_update(model, page, &state);
+    }
+    }
+}
+
+static bool entries_agree(const struct rmp_entry *a, const struct rmp_entry *b)
+{
+    return a->gpa == b->gpa && a->asid == b->asid && a->subpage_count == b->subpage_count && a->size == b->size &&
+           a->assigned == b->assigned && a->immutable == b->immutable && a->vmsa == b->vmsa &&
+           a->validated == b->validated && a->in_use == b->in_use && memcmp(a->perms, b->perms, sizeof(a->perms)) == 0;
+}
+
+static void compare_all(const struct rmp *rmp, const struct model *model)
+{
+    for (unsigned page = 0; page < PAGES; page++) {
+        const hpa_t address = hpa(page * UINT64_C(0x1000) + 0xfff);
+        const struct rmp_entry wanted = model_lookup(model, page);
+        struct rmp_entry raw_wanted = model->pages[page];
+        struct rmp_entry seen, raw;
+
+        raw_wanted.subpage_count = wanted.subpage_count;
+        assert_true(rmp_lookup(rmp, address, &seen));
+        assert_true(rmp_raw_entry(rmp, address, &raw));
+        if (entries_agree(&seen, &wanted) && entries_agree(&raw, &raw_wanted)) continue;
+        fail_msg("page %u: gpa %#jx wanted %#jx, asid %u wanted %u, count %u wanted %u", page, (uintmax_t)seen.gpa,
+                 (uintmax_t)wanted.gpa, seen.asid, wanted.asid, seen.subpage_count, wanted.subpage_count);
+    }
+    for (unsigned page = 0; page < PAGES; page += 512)
+        assert_int_equal(rmp_region_is_shared(rmp, hpa(page * UINT64_C(0x1000))),
+                         !model->pages[page].assigned && count_assigned(model, page) == 0);
+}
+
+static void run(uint64_t seed, unsigned tally[RMP_NPF_SIZEM + 1])
+{
+    struct rmp *rmp = rmp_new(PAGES * UINT64_C(0x1000));
+    struct random random = random_seeded(seed);
+    static struct model model;
+
+    memset(&model, 0, sizeof(model));
+    for (unsigned i = 0; i < STEPS; i++) {
+        enum rmp_result results[2];
+
+        if (i % 500 == 0) { /* immutable pages pile up: nothing but a reset removes them */
+            rmp_reset(rmp, PAGES * UINT64_C(0x1000));
+            memset(&model, 0, sizeof(model));
+        }
+        step(rmp, &model, &random, results);
+        if (results[0] != results[1])
+            fail_msg("seed %ju step %u: %s, the model says %s", (uintmax_t)seed, i, rmp_result_name(results[0]),
+                     rmp_result_name(results[1]));
+        if (rmp_check(rmp, NULL, NULL) != 0) fail_msg("seed %ju step %u: rmp_check", (uintmax_t)seed, i);
+        compare_all(rmp, &model);
+        tally[results[0]]++;
+    }
+    rmp_free(rmp);
+}
+
+static void random_instructions_agree_with_a_flat_model(void **state)
+{
+    static const enum rmp_result reached[] = { RMP_OK,           RMP_FAIL_INPUT,   RMP_FAIL_PERMISSION,
+                                               RMP_FAIL_INUSE,   RMP_FAIL_OVERLAP, RMP_FAIL_SIZEMISMATCH,
+                                               RMP_FAIL_BADADDR, RMP_NOUPDATE,     RMP_NPF,
+                                               RMP_NPF_SIZEM };
+    unsigned tally[RMP_NPF_SIZEM + 1] = { 0 };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) run(seed, tally);
+    /* A walk that never gets to an answer proves nothing about it. */
+    for (unsigned i = 0; i < sizeof(reached) / sizeof(reached[0]); i++) {
+        print_message("%-18s %u\n", rmp_result_name(reached[i]), tally[reached[i]]);
+        assert_true(tally[reached[i]] >= 20);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_instructions_agree_with_a_flat_model),
+    };
+
+    return TEST_MAIN(tests, argc, argv);
+}
