@@ -1,0 +1,48 @@
+/* The walkers by name, and walks for callers that bring their own memory. */
+#include "iommu/walker.h"
+
+#include <string.h>
+
+static const struct iommu_walker *const walkers[] = {
+#define X(token) &walker_##token,
+    WALKER_LIST(X)
+#undef X
+};
+
+const struct iommu_walker *iommu_find_walker(const char *format)
+{
+    for (size_t i = 0; i < sizeof(walkers) / sizeof(walkers[0]); i++) {
+        if (strcmp(walkers[i]->name, format) == 0) return walkers[i];
+    }
+    return NULL;
+}
+
+const char *iommu_walker_name(const struct iommu_walker *walker)
+{
+    return walker->name;
+}
+
+struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                             enum iommu_access access)
+{
+    struct walk walk;
+
+    walk.input = input;
+    walk.access = access;
+    walk.start = NULL;
+    walk_table(table, memory, &walk);
+    return walk.leaf;
+}
+
+static bool read_physmem(void *context, uint64_t address, uint64_t *value)
+{
+    const struct physmem *const *memory = context;
+
+    return physmem_read64(*memory, hpa(address), value);
+}
+
+struct iommu_leaf iommu_walk_physmem(const struct iommu_table *table, const struct physmem *memory, uint64_t input,
+                                     enum iommu_access access)
+{
+    return iommu_walk(table, &(struct iommu_memory){ read_physmem, NULL, &memory }, input, access);
+}
