@@ -2,8 +2,9 @@
  * pt_check: one walk over the whole tree that reports every violation of the structural invariants.
  * O(items): tests, fuzz targets and --check=all call it, never an operation.
  *
- * Numbers are those of formats.md 3. Checked here: 1 2 3 4 5 6 7 8 9 10 11 12 13 15 16 34 35. The others compare with
- * a model or watch an operation: core/oracle and the world do that.
+ * Numbers are those of formats.md 3. Checked here: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 34 35; of 14 and 15 what
+ * holds for every leaf of a table (the rights and the C-bit of one mapping are known to a model only). The others
+ * compare with a model or watch an operation: core/oracle and the world do that.
  */
 #pragma once
 

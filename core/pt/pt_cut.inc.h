@@ -29,14 +29,19 @@ static uint64_t cut_item_va(const struct cut *cut, unsigned index)
     return cut->va + ((uint64_t)index << item_shift(cut->walk->level));
 }
 
-/* Must item `index` become a table: is the cut inside, or is no leaf of this level allowed to start there? */
-static bool cut_needs_table(const struct cut *cut, unsigned index)
+/*
+ * How many items the next leaf from item `index` on covers; 0: the item must become a table, because the cut is inside
+ * it or no leaf of this level may start there. `index` is where a leaf of the new layout starts.
+ */
+static unsigned cut_leaf_items(const struct cut *cut, unsigned index, unsigned *shift)
 {
+    const unsigned level = cut->walk->level;
     const uint64_t va = cut_item_va(cut, index);
     const struct span span = cut_span(cut, va);
 
-    if (cut->at > va && cut->at - va < bit(item_shift(cut->walk->level))) return true;
-    return level_of_shift(greedy_shift(cut->page_sizes, &span)) < cut->walk->level;
+    if (cut->at > va && cut->at - va < bit(item_shift(level))) return 0;
+    *shift = greedy_shift(cut->page_sizes, &span);
+    return level_of_shift(*shift) < level ? 0 : 1u << (*shift - item_shift(level));
 }
 
 /* A table that translates item `index` as the old leaf did, cut where the cut is. NULL: no memory, nothing left. */
@@ -94,14 +99,11 @@ static void cut_swap_in(struct pt *pt, const struct cut *cut, unsigned index, pt
     if (is_incoherent(pt)) flush_table_item(pt, cut->items, index, desired);
 }
 
-/* Rewrite the items from `index` on that the next greedy leaf covers; returns how many. */
-static unsigned cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index)
+/* Give the `count` items from `index` on the leaf of `shift` that they are part of. */
+static void cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index, unsigned count, unsigned shift)
 {
-    const unsigned level = cut->walk->level;
     const struct span span = cut_span(cut, cut_item_va(cut, index));
-    const unsigned shift = greedy_shift(cut->page_sizes, &span);
-    const uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, level, shift);
-    const unsigned count = 1u << (shift - item_shift(level));
+    const uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, cut->walk->level, shift);
 
     for (unsigned i = index; i < index + count; i++) {
         uint64_t item = pt_sync_load(&cut->items[i]);
@@ -110,30 +112,46 @@ static unsigned cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index
         }
     }
     if (is_incoherent(pt)) flush(pt, cut->items, index, count);
-    return count;
+}
+
+/* Build every table that is needed, or none: -ENOMEM. */
+static int cut_prepare(struct pt *pt, const struct cut *cut, pt_item_t **tables)
+{
+    unsigned i = 0;
+
+    while (i < cut->count) {
+        unsigned shift;
+        const unsigned items = cut_leaf_items(cut, i, &shift);
+
+        tables[i] = items ? NULL : cut_build_table(pt, cut, i);
+        if (!items && !tables[i]) {
+            for (unsigned done = 0; done < i; done++) {
+                if (tables[done]) free_subtree(pt, tables[done], cut->walk->level - 1, 1u << FMT(INDEX_BITS));
+            }
+            return -ENOMEM;
+        }
+        for (unsigned other = 1; other < items; other++) tables[i + other] = NULL;
+        i += items ? items : 1;
+    }
+    return 0;
 }
 
 static int cut_apply(struct pt *pt, const struct cut *cut)
 {
     pt_item_t *tables[CUT_ITEMS_MAX];
+    const int error = cut_prepare(pt, cut, tables);
+    unsigned i = 0;
 
-    for (unsigned i = 0; i < cut->count; i++) {
-        tables[i] = NULL;
-        if (!cut_needs_table(cut, i)) continue;
-        tables[i] = cut_build_table(pt, cut, i);
-        if (tables[i]) continue;
-        while (i-- > 0) {
-            if (tables[i]) free_subtree(pt, tables[i], cut->walk->level - 1, 1u << FMT(INDEX_BITS));
-        }
-        return -ENOMEM;
-    }
-    for (unsigned i = 0; i < cut->count;) {
-        if (!tables[i]) {
-            i += cut_rewrite(pt, cut, i);
-            continue;
-        }
-        cut_swap_in(pt, cut, i, tables[i]);
-        i++;
+    if (error) return error;
+    while (i < cut->count) {
+        unsigned shift;
+        const unsigned items = cut_leaf_items(cut, i, &shift);
+
+        if (items)
+            cut_rewrite(pt, cut, i, items, shift);
+        else
+            cut_swap_in(pt, cut, i, tables[i]);
+        i += items ? items : 1;
     }
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "pt/pt_format.h"
 
 #define AMDV1_PRESENT    (UINT64_C(1) << 0)
+#define AMDV1_ACCESSED   (UINT64_C(1) << 5)
 #define AMDV1_DIRTY      (UINT64_C(1) << 6)
 #define AMDV1_NEXT_LEVEL (UINT64_C(7) << 9)
 #define AMDV1_ADDRESS    UINT64_C(0x000ffffffffff000)
@@ -143,4 +144,14 @@ static inline uint32_t amdv1_features_required(const struct pt *pt)
 static inline uint64_t amdv1_flushed_bit(void)
 {
     return 0;
+}
+
+static inline uint64_t amdv1_level_bits(void)
+{
+    return AMDV1_NEXT_LEVEL;
+}
+
+static inline uint64_t amdv1_hardware_bits(void)
+{
+    return AMDV1_ACCESSED | AMDV1_DIRTY;
 }

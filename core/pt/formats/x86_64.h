@@ -126,3 +126,13 @@ static inline uint64_t x86_64_flushed_bit(void)
 {
     return X86_64_FLUSHED;
 }
+
+static inline uint64_t x86_64_level_bits(void)
+{
+    return 0;
+}
+
+static inline uint64_t x86_64_hardware_bits(void)
+{
+    return X86_64_ACCESSED | X86_64_DIRTY;
+}

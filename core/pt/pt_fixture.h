@@ -1,0 +1,155 @@
+/* What the tests of core/pt share: a pool, a table on it, and hooks that write down what they were told. */
+#pragma once
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "pt/engine.h"
+#include "pt/pt_check.h"
+#include "pt/pt_sync.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct fixture {
+    struct table_pool pool;
+    struct pt pt;
+    struct pt_hooks hooks;
+    struct pt_config config;
+    unsigned syncs, freed, tops, flushes;
+    iova_t first, last; /* of the last sync */
+    unsigned top_level;
+    unsigned flush_offset, flush_length; /* of the last flush */
+    unsigned seen[64];                   /* pt_check violations by number */
+};
+
+static void fixture_sync(void *context, iova_t first, iova_t last, unsigned freed)
+{
+    struct fixture *f = context;
+
+    f->syncs++;
+    f->freed += freed;
+    f->first = first;
+    f->last = last;
+}
+
+static void fixture_top_changed(void *context, hpa_t top, unsigned level)
+{
+    struct fixture *f = context;
+
+    (void)top;
+    f->tops++;
+    f->top_level = level;
+}
+
+static void fixture_flush(void *context, hpa_t table, unsigned offset, unsigned length)
+{
+    struct fixture *f = context;
+
+    (void)table;
+    f->flushes++;
+    f->flush_offset = offset;
+    f->flush_length = length;
+}
+
+static inline void fixture_open(struct fixture *f, const char *engine)
+{
+    memset(f, 0, sizeof(*f));
+    table_pool_init(&f->pool, UINT64_C(0x100000000), 4096);
+    f->hooks = (struct pt_hooks){ fixture_sync, fixture_top_changed, fixture_flush };
+    f->config = engine_default_config(engine_find(engine));
+    f->config.pool = &f->pool;
+    f->config.hooks = &f->hooks;
+    f->config.context = f;
+}
+
+static inline void fixture_init(struct fixture *f, const char *engine)
+{
+    fixture_open(f, engine);
+    CHECK(pt_init(&f->pt, engine_find(engine), &f->config) == 0);
+}
+
+static void fixture_violation(void *context, const struct pt_violation *violation)
+{
+    struct fixture *f = context;
+
+    f->seen[violation->invariant]++;
+}
+
+/* Run pt_check; returns the number of violations, counted by number in f->seen. */
+static inline unsigned fixture_check(struct fixture *f)
+{
+    const struct pt_check_report report = { fixture_violation, f, 0 };
+
+    memset(f->seen, 0, sizeof(f->seen));
+    return pt_check(&f->pt, &report);
+}
+
+/* Every table gone after deinit, every free page zero. */
+static inline void fixture_close(struct fixture *f)
+{
+    pt_deinit(&f->pt);
+    CHECK(f->pool.live_pages == 0);
+    CHECK(table_pool_find_dirty_free_page(&f->pool) == POOL_NO_PAGE);
+    table_pool_destroy(&f->pool);
+}
+
+/* The item that translates `va` where the walk ends, or NULL. */
+struct fixture_item {
+    uint64_t va;
+    unsigned level;
+    bool found;
+    uint64_t raw;
+};
+
+static void fixture_match(void *context, const struct pt_item *item)
+{
+    struct fixture_item *wanted = context;
+
+    if (item->va.value != wanted->va || item->level != wanted->level) return;
+    wanted->found = true;
+    wanted->raw = item->raw;
+}
+
+/* The raw item at `level` whose first address is `va`; 0 where it is empty. */
+static inline uint64_t fixture_raw(struct fixture *f, unsigned level, uint64_t va)
+{
+    struct fixture_item wanted = { .va = va, .level = level };
+
+    pt_walk_items(&f->pt, fixture_match, &wanted);
+    return wanted.raw;
+}
+
+static void fixture_mix(void *context, const struct pt_item *item)
+{
+    uint64_t *hash = context;
+    const uint64_t words[] = { item->level, item->va.value, item->bare };
+
+    for (unsigned i = 0; i < 3; i++) *hash = (*hash ^ words[i]) * UINT64_C(0x100000001b3);
+}
+
+/* A hash of every item but for the addresses of tables. */
+static inline uint64_t fixture_fingerprint(struct fixture *f)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    pt_walk_items(&f->pt, fixture_mix, &hash);
+    return hash;
+}
+
+/* Where that item is, to corrupt it. Walks by hand so that tests may break anything. */
+static inline pt_item_t *fixture_slot(struct fixture *f, unsigned level, uint64_t va)
+{
+    struct pt_info info;
+    pt_item_t *table;
+
+    pt_get_info(&f->pt, &info);
+    table = table_pool_pointer(&f->pool, info.top.value);
+    for (unsigned at = info.top_level; at > level; at--) {
+        struct pt_decoded decoded;
+
+        f->pt.engine->decode(&f->pt, table[va >> (12 + 9 * at) & 511], at, &decoded);
+        CHECK(decoded.kind == PT_TABLE);
+        table = table_pool_pointer(&f->pool, decoded.address);
+    }
+    return &table[va >> (12 + 9 * level) & 511];
+}
