@@ -121,8 +121,14 @@ bool oracle_map_may_stop(const struct oracle_table *table, const struct oracle_r
 /* The first `mapped` bytes of the request are there. Returns the number of leaves. */
 uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_request *request, uint64_t mapped);
 
-/* Bytes that unmap_range must return (invariant 22), and how many leaves that is. */
-uint64_t oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length, uint64_t *leaves);
+struct oracle_unmap_result {
+    uint64_t removed; /* bytes, invariant 22 */
+    uint64_t leaves;
+    uint64_t tables; /* taken off the tree, invariant 23 */
+};
+
+/* What unmap_range must do. */
+struct oracle_unmap_result oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length);
 
 /* [start, start + removed) is gone; whole leaves. */
 void oracle_unmap_commit(struct oracle_table *table, uint64_t start, uint64_t removed);

@@ -95,10 +95,10 @@ static int check_map(const struct oracle_table *table, const struct oracle_reque
     if (request->target > oa_last) return -ERANGE;
     error = oracle_check_length(request->start, request->length);
     if (error) return error;
-    if (request->length - 1 > oa_last - request->target) return -ERANGE;
     if ((request->start | request->target | request->length) & (granule - 1)) return -ENXIO;
-    if (!oracle_level_covers(table, table->config.grows ? table->config.format->max_level : table->config.top_level,
-                             request->start, request->start + (request->length - 1)))
+    if (request->length - 1 > oa_last - request->target) return -ERANGE;
+    if (!oracle_level_covers(table, table->config.format->max_level, request->start,
+                             request->start + (request->length - 1)))
         return -ERANGE;
     return 0;
 }
@@ -229,29 +229,69 @@ uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_reque
 
 /* ---- unmap ----------------------------------------------------------------------------------------------------- */
 
-uint64_t oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length, uint64_t *leaves)
+/* 2^64 / 2^shift regions do not fit: one less is near enough for a count of tables, and no table is that large. */
+static uint64_t aligned_regions(uint64_t first, uint64_t last, unsigned shift)
+{
+    const uint64_t begin = (first >> shift) + !is_aligned(first, shift);
+    const uint64_t end = (last >> shift) + is_aligned(last + 1, shift);
+
+    return end > begin ? end - begin : 0;
+}
+
+/*
+ * Tables that an unmap of the whole of [first, last] takes off the tree (invariant 23): those it covers and empties.
+ * A table at a level covers a region of this size; it exists unless a leaf of a higher level covers the region.
+ */
+static uint64_t tables_of(const struct oracle_table *table, uint64_t first, uint64_t last)
+{
+    const unsigned smallest = ORACLE_GRANULE_SHIFT + ORACLE_INDEX_BITS;
+    struct oracle_run run = { .start = first };
+    uint64_t tables = 0;
+
+    if (aligned_regions(first, last, smallest) == 0) return 0;
+    for (unsigned level = 0; level < table->top_level; level++)
+        tables += aligned_regions(first, last, smallest + ORACLE_INDEX_BITS * level);
+    for (uint64_t from = first; oracle_next_run(table, from, last, &run); from = oracle_run_last(&run) + 1) {
+        const uint64_t length = min_u64(oracle_run_last(&run), last) - run.start + 1;
+
+        for (unsigned shift = smallest; shift <= run.shift; shift += ORACLE_INDEX_BITS) tables -= length >> shift;
+        if (oracle_run_last(&run) >= last) break;
+    }
+    return tables;
+}
+
+/* The leaves that go: *result but for its tables. */
+static void unmap_leaves(const struct oracle_table *table, uint64_t start, uint64_t last,
+                         struct oracle_unmap_result *result)
 {
     struct sorted_place place;
     struct oracle_run run;
-    uint64_t last;
-    uint64_t done = 0;
 
-    *leaves = 0;
-    if (oracle_check_length(start, length)) return 0;
-    last = start + (length - 1);
-    if (!oracle_level_covers(table, table->top_level, start, last)) return 0;
-    if (!sorted_find(&table->runs, start, &place)) return 0;
+    if (!sorted_find(&table->runs, start, &place)) return;
     run = run_of_item(sorted_at(&table->runs, place));
-    if (start - run.start >= run.length || !is_aligned(start - run.start, run.shift)) return 0;
+    if (start - run.start >= run.length || !is_aligned(start - run.start, run.shift)) return;
     clip(&run, start, last);
     for (;;) {
-        *leaves += run.length >> run.shift;
-        done += run.length;
-        if (oracle_run_last(&run) >= last || !sorted_next(&table->runs, &place)) return done;
+        result->leaves += run.length >> run.shift;
+        result->removed += run.length;
+        if (oracle_run_last(&run) >= last || !sorted_next(&table->runs, &place)) return;
         run = run_of_item(sorted_at(&table->runs, place));
-        if (run.start != start + done) return done;
+        if (run.start != start + result->removed) return;
         clip(&run, run.start, last);
     }
+}
+
+struct oracle_unmap_result oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length)
+{
+    struct oracle_unmap_result result = { 0 };
+    uint64_t last;
+
+    if (oracle_check_length(start, length)) return result;
+    last = start + (length - 1);
+    if (!oracle_level_covers(table, table->top_level, start, last)) return result;
+    unmap_leaves(table, start, last, &result);
+    if (result.removed) result.tables = tables_of(table, start, min_u64(last, start + (result.removed - 1)));
+    return result;
 }
 
 /* Cut the run at `place` so that a run starts at `at`, a leaf boundary inside it. */
@@ -306,7 +346,7 @@ int oracle_cut_predict(const struct oracle_table *table, uint64_t at, struct ora
 
     *splits = false;
     if (at & (granule - 1)) return -ENXIO;
-    if (!oracle_decodes(table, at)) return -ERANGE;
+    if (!oracle_level_covers(table, table->config.format->max_level, at, at)) return -ERANGE;
     if (!oracle_find(table, at, leaf)) return -ENOENT;
     if (leaf->start == at) return 0;
     if (!table->config.format->can_cut) return -EOPNOTSUPP;

@@ -52,8 +52,7 @@ static int map_error(const struct oracle_table *table, struct oracle_request req
 
 static uint64_t unmap(struct oracle_table *table, uint64_t start, uint64_t length)
 {
-    uint64_t leaves;
-    const uint64_t removed = oracle_unmap_predict(table, start, length, &leaves);
+    const uint64_t removed = oracle_unmap_predict(table, start, length).removed;
 
     oracle_unmap_commit(table, start, removed);
     return removed;
@@ -140,6 +139,7 @@ static void map_checks_its_arguments_in_the_order_of_formats_2_3(void **state)
     assert_int_equal(map_error(&table, (struct oracle_request){ -0x1000ull, 0x1001, 0x2000, RW }), -EOVERFLOW);
     assert_int_equal(map_error(&table, (struct oracle_request){ 0x1000, end - 0x1000, 0x2000, RW }), -ERANGE);
     assert_int_equal(map_error(&table, (struct oracle_request){ 0x1000, 0x1000, 0x1800, RW }), -ENXIO);
+    assert_int_equal(map_error(&table, (struct oracle_request){ 0x1000, end - 0x1000, 0x1800, RW }), -ENXIO);
     assert_int_equal(map_error(&table, (struct oracle_request){ 0x1800, 0x1000, 0x1000, RW }), -ENXIO);
     assert_int_equal(map_error(&table, (struct oracle_request){ -0x1000ull, 0x1000, 0x1000, RW }), 0);
     oracle_table_free(&table);
@@ -191,6 +191,39 @@ static void unmap_takes_whole_leaves_until_the_first_hole(void **state)
     oracle_table_free(&table);
 }
 
+static uint64_t freed_tables(struct oracle_table *table, uint64_t start, uint64_t length)
+{
+    const struct oracle_unmap_result result = oracle_unmap_predict(table, start, length);
+
+    oracle_unmap_commit(table, start, result.removed);
+    return result.tables;
+}
+
+static void unmap_frees_the_tables_it_covers_and_empties(void **state)
+{
+    struct oracle_table table = amdv1_table();
+    const uint64_t gib = UINT64_C(1) << 30;
+
+    (void)state;
+    map(&table, 0x200000, 0x1000, 0x200000); /* 4K leaves: one full level 0 table */
+    assert_int_equal(freed_tables(&table, 0x200000, 0x200000), 1);
+    map(&table, 0x200000, 0x1000, 0x200000);
+    assert_int_equal(freed_tables(&table, 0x200000, 0x1ff000), 0);
+    assert_int_equal(freed_tables(&table, 0x3ff000, 0x1000), 0);
+    map(&table, 0x200000, 0x200000, 0x200000); /* one 2M leaf: no table of its own */
+    assert_int_equal(freed_tables(&table, 0x200000, 0x200000), 0);
+    map(&table, gib, gib + 0x1000, gib); /* 512 level 0 tables and their parent */
+    assert_int_equal(freed_tables(&table, gib, gib), 513);
+    map(&table, gib, gib, gib);          /* one 1G leaf */
+    map(&table, 2 * gib, 0x200000, gib); /* 512 leaves of 2M below one table */
+    map(&table, 3 * gib, 0x1000, 0x200000);
+    assert_int_equal(freed_tables(&table, gib, 3 * gib), 2);
+    map(&table, gib, 0x100000, 0x200000);
+    map(&table, gib + 0x200000, 0x200000, 0x400000); /* a 4M leaf that the range ends in */
+    assert_int_equal(freed_tables(&table, gib, 0x200001), 1);
+    oracle_table_free(&table);
+}
+
 static void unmap_beyond_the_top_of_now_removes_nothing(void **state)
 {
     struct oracle_table table = amdv1_table();
@@ -204,6 +237,7 @@ static void unmap_beyond_the_top_of_now_removes_nothing(void **state)
 static void cut_makes_two_greedy_halves_with_the_old_rights_and_dirt(void **state)
 {
     struct oracle_table table = amdv1_table();
+    struct oracle_table small = x86_table(false);
     struct oracle_leaf leaf;
     bool splits;
 
@@ -224,7 +258,9 @@ static void cut_makes_two_greedy_halves_with_the_old_rights_and_dirt(void **stat
     assert_false(splits);
     assert_int_equal(oracle_cut_predict(&table, 0x203800, &leaf, &splits), -ENXIO);
     assert_int_equal(oracle_cut_predict(&table, 0x400000, &leaf, &splits), -ENOENT);
-    assert_int_equal(oracle_cut_predict(&table, UINT64_C(1) << 40, &leaf, &splits), -ERANGE);
+    assert_int_equal(oracle_cut_predict(&table, UINT64_C(1) << 40, &leaf, &splits), -ENOENT); /* it could grow */
+    assert_int_equal(oracle_cut_predict(&small, UINT64_C(1) << 47, &leaf, &splits), -ERANGE);
+    oracle_table_free(&small);
     oracle_table_free(&table);
 }
 
@@ -439,6 +475,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(both_halves_of_a_sign_extended_table_map_and_its_hole_does_not),
         cmocka_unit_test(a_large_leaf_alone_makes_the_top_grow),
         cmocka_unit_test(unmap_takes_whole_leaves_until_the_first_hole),
+        cmocka_unit_test(unmap_frees_the_tables_it_covers_and_empties),
         cmocka_unit_test(unmap_beyond_the_top_of_now_removes_nothing),
         cmocka_unit_test(cut_makes_two_greedy_halves_with_the_old_rights_and_dirt),
         cmocka_unit_test(dirty_is_kept_per_leaf),
