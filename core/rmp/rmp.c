@@ -7,6 +7,7 @@
 #include "rmp/rmp.h"
 
 #include "base/bits.h"
+#include "base/check.h"
 #include "rmp/rmp_internal.h"
 
 #include <string.h>
@@ -98,9 +99,9 @@ enum rmp_result rmp_update(struct rmp *rmp, hpa_t page, const struct rmp_state *
         write_small(rmp, region, rmp_page_index(start), slot_of_state(state));
         return RMP_OK;
     }
-    /* R4, R5: nothing of the region is in use, so the head alone says what the other 511 hold. */
+    CHECK(region->subpage_count == 0); /* R5: no 4K page was in the way, and the old 2M page counted none */
+    /* R4: nothing of the region is in use, so the head alone says what the other 511 hold. */
     region->head = slot_of_state(state);
-    region->subpage_count = 0;
     rmp_region_compact(rmp, region);
     return RMP_OK;
 }
