@@ -29,6 +29,7 @@ struct pt_decoded {
     uint64_t address;       /* leaf: output address of its first byte; table: address of the child */
     uint64_t canonical;     /* the item that the format would write for what was decoded */
     uint64_t software_bits; /* table: bits that may be set beside canonical */
+    uint64_t address_bits;  /* where the format keeps addresses */
     uint64_t level_bits;    /* bits that hold a level or say that the size is encoded (AMD NL), or 0 */
     uint64_t reserved;      /* leaf: bits that are set and never written by this format */
     uint64_t missing;       /* leaf: bits of every leaf of this table (force coherence, ...) that are not set */

@@ -113,7 +113,7 @@ static void walk_table(const struct item_walk *walk, const pt_item_t *table, uns
         if (item.raw == 0) continue;
         pt->engine->decode(pt, item.raw, level, &decoded);
         item.is_table = decoded.kind == PT_TABLE;
-        item.bare = item.is_table ? item.raw & ~UINT64_C(0x000ffffffffff000) : item.raw;
+        item.bare = item.is_table ? item.raw & ~decoded.address_bits : item.raw;
         walk->visit(walk->context, &item);
         if (item.is_table)
             walk_table(walk, table_pool_pointer(pt->pool, decoded.address), level - 1, va + ((uint64_t)i << shift),

@@ -71,7 +71,9 @@ static void check_leaf_bits(struct check *check, const struct place *place, cons
     const uint64_t bytes = bit(decoded->shift);
 
     if (different & decoded->level_bits) fail(check, 5, place, "the size is encoded where it is the item's own");
-    if (different & ~decoded->level_bits) fail(check, 9, place, "the output address is not a multiple of the leaf");
+    if (different & decoded->address_bits) fail(check, 9, place, "the output address is not a multiple of the leaf");
+    if (different & ~decoded->level_bits & ~decoded->address_bits)
+        fail(check, 16, place, "a bit is set that leaves of this level do not have");
     if (decoded->address > low_mask(check->pt->oa_bits) || bytes - 1 > low_mask(check->pt->oa_bits) - decoded->address)
         fail(check, 9, place, "the leaf ends beyond the output width");
     if (decoded->reserved) fail(check, 16, place, "a reserved bit is set in a leaf");

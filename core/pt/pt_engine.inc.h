@@ -222,7 +222,9 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
 {
     uint64_t read_attrs = 0, write_attrs = 0;
 
-    *decoded = (struct pt_decoded){ .kind = FMT(kind)(item, level), .level_bits = FMT(level_bits)() };
+    *decoded = (struct pt_decoded){ .kind = FMT(kind)(item, level),
+                                    .address_bits = FMT(address_bits)(),
+                                    .level_bits = FMT(level_bits)() };
     if (decoded->kind == PT_TABLE) {
         decoded->address = FMT(table_address)(pt, item);
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);

@@ -146,6 +146,11 @@ static inline uint64_t amdv1_flushed_bit(void)
     return 0;
 }
 
+static inline uint64_t amdv1_address_bits(void)
+{
+    return AMDV1_ADDRESS;
+}
+
 static inline uint64_t amdv1_level_bits(void)
 {
     return AMDV1_NEXT_LEVEL;

@@ -127,6 +127,11 @@ static inline uint64_t x86_64_flushed_bit(void)
     return X86_64_FLUSHED;
 }
 
+static inline uint64_t x86_64_address_bits(void)
+{
+    return X86_64_ADDRESS;
+}
+
 static inline uint64_t x86_64_level_bits(void)
 {
     return 0;
