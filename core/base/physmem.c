@@ -68,6 +68,7 @@ void table_pool_reset(struct table_pool *pool)
     pool->allocations_left = POOL_NO_LIMIT;
 }
 
+/* With the lock held. */
 static uint32_t page_of(const struct table_pool *pool, const void *table)
 {
     const uint64_t offset = (uint64_t)((const uint8_t *)table - pool->bytes);
@@ -147,9 +148,10 @@ static void free_page(struct table_pool *pool, uint32_t page)
 
 void table_pool_free(struct table_pool *pool, void *table)
 {
-    const uint32_t page = page_of(pool, table);
+    uint32_t page;
 
     lock(pool);
+    page = page_of(pool, table);
     CHECK(pool->state[page] == POOL_LIVE);
     free_page(pool, page);
     unlock(pool);
@@ -157,21 +159,28 @@ void table_pool_free(struct table_pool *pool, void *table)
 
 void table_pool_free_dirty(struct table_pool *pool, void *table)
 {
-    uint32_t page = page_of(pool, table);
+    uint32_t page;
     size_t pages = 1;
 
+    lock(pool);
+    page = page_of(pool, table);
+    CHECK(pool->state[page] == POOL_LIVE);
     while (page + pages < pool->fresh && pool->state[page + pages] == POOL_BODY) pages++;
     memset(table, 0, pages << POOL_PAGE_SHIFT);
-    table_pool_free(pool, table);
+    free_page(pool, page);
+    unlock(pool);
 }
 
 void table_pool_retire(struct table_pool *pool, struct table_list *list, void *table)
 {
-    const uint32_t page = page_of(pool, table);
+    uint32_t page;
 
+    lock(pool);
+    page = page_of(pool, table);
     CHECK(pool->state[page] == POOL_LIVE);
     pool->state[page] = POOL_RETIRED;
     pool->next[page] = POOL_NO_PAGE;
+    unlock(pool);
     if (list->count)
         pool->next[list->tail] = page;
     else
