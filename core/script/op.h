@@ -58,45 +58,53 @@ enum op_field {
     FIELD_STAGE,  /* enum op_stage; default = the only stage, or S2 where there are two */
     FIELD_PASID,  /* 20 bits */
     /* addresses and lengths, 64 bits */
-    FIELD_INPUT,  /* written iova= (S1) or gpa= (S2); a world with one stage takes either */
-    FIELD_HPA,    /* map target; page of the RMP ops */
+    FIELD_INPUT, /* written iova= (S1) or gpa= (S2); a world with one stage takes either */
+    FIELD_HPA,   /* map target; page of the RMP ops */
     FIELD_LENGTH,
-    FIELD_AT,     /* cut */
-    FIELD_MAX,    /* resize: largest leaf as a shift, printed 4K 2M 1G */
-    FIELD_GPA,    /* gpa of rmpupdate, pvalidate, rmpadjust */
+    FIELD_AT,  /* cut */
+    FIELD_MAX, /* resize: largest leaf as a shift, printed 4K 2M 1G */
+    FIELD_GPA, /* gpa of rmpupdate, pvalidate, rmpadjust */
     /* small ones */
-    FIELD_SYNC,   /* unmap: invalidate, wait and free in the same op (default), or leave it pending */
-    FIELD_CLEAR,  /* dirty_read: clear what was read (default yes) */
-    FIELD_SIZE,   /* 4K (0, default) | 2M (1): enum rmp_page_size */
-    FIELD_ASID,   /* 0..1023; default 1 = guest1, and 0 for an rmpupdate with assigned=no */
+    FIELD_SYNC,     /* unmap: invalidate, wait and free in the same op (default), or leave it pending */
+    FIELD_CLEAR,    /* dirty_read: clear what was read (default yes) */
+    FIELD_SIZE,     /* 4K (0, default) | 2M (1): enum rmp_page_size */
+    FIELD_ASID,     /* 0..1023; default 1 = guest1, and 0 for an rmpupdate with assigned=no */
     FIELD_ASSIGNED, /* rmpupdate: yes (default) | no */
     FIELD_IMMUTABLE,
     FIELD_VALIDATE, /* pvalidate: yes (default) | no */
     FIELD_VMPL,     /* rmpadjust target, 0..3 */
     FIELD_PERMS,    /* rmpadjust, 5 bits */
     FIELD_VMSA,
-    FIELD_NOW,      /* inv_pages: takes effect at once (yes) or at the completion wait (default no) */
-    FIELD_PDE,      /* inv_pages: drop cached upper levels too (default yes) */
-    FIELD_ACCESS,   /* read (0, default) | write (1): enum iommu_access */
-    FIELD_PRIVATE,  /* enum op_private: default | no | yes */
-    FIELD_COUNT_N,  /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
+    FIELD_NOW,     /* inv_pages: takes effect at once (yes) or at the completion wait (default no) */
+    FIELD_PDE,     /* inv_pages: drop cached upper levels too (default yes) */
+    FIELD_ACCESS,  /* read (0, default) | write (1): enum iommu_access */
+    FIELD_PRIVATE, /* enum op_private: default | no | yes */
+    FIELD_COUNT_N, /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
     /* world keys */
-    FIELD_FORMAT,   /* amdv1 | x86_64 | ...: index into op_formats */
-    FIELD_HW,       /* index into op_hw_names (rows of the variants table) */
-    FIELD_POLICY,   /* index into op_policy_names; only `script` is built */
-    FIELD_MEMORY,   /* data RAM, bytes, a multiple of 4K; default 8M */
-    FIELD_POOL,     /* host table pool, bytes; default 16M */
-    FIELD_RMP,      /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
-    FIELD_S1,       /* none (0, default) | x86_64 (1): stage 1 of every device that has one */
+    FIELD_FORMAT,     /* amdv1 | x86_64 | ...: index into op_formats */
+    FIELD_HW,         /* index into op_hw_names (rows of the variants table) */
+    FIELD_POLICY,     /* index into op_policy_names; only `script` is built */
+    FIELD_MEMORY,     /* data RAM, bytes, a multiple of 4K; default 8M */
+    FIELD_POOL,       /* host table pool, bytes; default 16M */
+    FIELD_RMP,        /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
+    FIELD_S1,         /* none (0, default) | x86_64 (1): stage 1 of every device that has one */
     FIELD_S1_TABLES,  /* gpa of the guest's table area; default 0x40000000 */
     FIELD_S1_BACKING, /* hpa that backs it; default 0 */
-    FIELD_VA_BITS, FIELD_OA_BITS, FIELD_TOP_LEVEL, FIELD_C_BIT, /* 0 = the format's default */
+    FIELD_VA_BITS,
+    FIELD_OA_BITS,
+    FIELD_TOP_LEVEL,
+    FIELD_C_BIT,      /* 0 = the format's default */
     FIELD_PAGE_SIZES, /* index into op_page_sizes_mask: all (default) | 4K | 4K+2M | 4K+2M+1G | 2M | 2M+1G | 1G */
     FIELD_FLUSH,      /* range (0, default) | nogaps (1) */
-    FIELD_SMALL_VA, FIELD_SIGN_EXTEND, /* default no */
+    FIELD_SMALL_VA,
+    FIELD_SIGN_EXTEND,     /* default no */
     FIELD_FORCE_COHERENCE, /* enum op_private: default (yes for amdv1, no elsewhere) | no | yes */
-    FIELD_RECHECK_ON_HIT, FIELD_INVALIDATE_ON_RMPUPDATE, FIELD_CHECK_VALIDATED, FIELD_SHARED_READ_CHECKED,
-    FIELD_ATS_TRANSLATED_CHECKED, FIELD_KEEP_WALK_CACHE,
+    FIELD_RECHECK_ON_HIT,
+    FIELD_INVALIDATE_ON_RMPUPDATE,
+    FIELD_CHECK_VALIDATED,
+    FIELD_SHARED_READ_CHECKED,
+    FIELD_ATS_TRANSLATED_CHECKED,
+    FIELD_KEEP_WALK_CACHE,
     FIELD_IOTLB, /* enum op_iotlb */
     OP_FIELD_COUNT,
 };

@@ -322,7 +322,8 @@ void op_sanitize(struct op *op)
     const struct op_spec *spec = op_spec_of(op_kind_of(op));
     struct op legal;
 
-    if (!spec) spec = &op_specs[(op->head & 0xff) % SPEC_COUNT];
+    /* Row 0 is world: only what says so is one. */
+    if (!spec) spec = &op_specs[1 + (op->head & 0xff) % (SPEC_COUNT - 1)];
     legal = (struct op){ .head = spec->kind };
     for (unsigned i = 0; i < spec->field_count; i++) {
         const struct op_field_row *row = &op_fields[spec->fields[i] & OP_FIELD_MASK];

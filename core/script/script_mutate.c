@@ -1,0 +1,257 @@
+/* Small changes to scripts, for fuzzers: ops come, go, move, meet other addresses; two scripts have a child. */
+#include "script/script.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "script/op_table.h"
+
+#include <string.h>
+
+enum { INSERT_MAX = 24, DROP_MAX = 4 };
+
+/* The ops being changed. ops[0] is the world and stays in front. */
+struct edit {
+    struct op *ops;
+    size_t count, capacity;
+};
+
+static void open_gap(struct edit *edit, size_t at, size_t width)
+{
+    CHECK(edit->count + width <= edit->capacity);
+    memmove(edit->ops + at + width, edit->ops + at, (edit->count - at) * sizeof(*edit->ops));
+    edit->count += width;
+}
+
+static void close_gap(struct edit *edit, size_t at, size_t width)
+{
+    memmove(edit->ops + at, edit->ops + at + width, (edit->count - at - width) * sizeof(*edit->ops));
+    edit->count -= width;
+}
+
+/* The sketch of what stands before op `at`. */
+static void context_before(const struct edit *edit, size_t at, struct script_context *context)
+{
+    script_context_begin(context, &edit->ops[0]);
+    for (size_t i = 1; i < at; i++) script_context_note(context, &edit->ops[i]);
+}
+
+/* A place among the ops behind the world; the end is as likely as all others together. */
+static size_t draw_place(struct random *random, const struct edit *edit)
+{
+    if (random_one_in(random, 2)) return edit->count;
+    return 1 + random_below(random, edit->count);
+}
+
+static void insert_ops(struct random *random, struct edit *edit)
+{
+    const size_t at = draw_place(random, edit);
+    const struct script_style style = script_generate_style(random, &edit->ops[0]);
+    size_t width = 1 + random_below(random, random_one_in(random, 3) ? INSERT_MAX : 3);
+    struct script_context context;
+
+    width = min_u64(width, edit->capacity - edit->count);
+    context_before(edit, at, &context);
+    open_gap(edit, at, width);
+    for (size_t i = 0; i < width; i++) {
+        edit->ops[at + i] = script_generate_op(random, &style, &context);
+        script_context_note(&context, &edit->ops[at + i]);
+    }
+}
+
+/* An existing op, or 0 where there is only the world. */
+static size_t draw_op(struct random *random, const struct edit *edit)
+{
+    return edit->count > 1 ? 1 + random_below(random, edit->count - 1) : 0;
+}
+
+static void drop_ops(struct random *random, struct edit *edit)
+{
+    const size_t at = draw_op(random, edit);
+
+    if (at) close_gap(edit, at, min_u64(1 + random_below(random, DROP_MAX), edit->count - at));
+}
+
+static void swap_ops(struct random *random, struct edit *edit)
+{
+    const size_t a = draw_op(random, edit);
+    const size_t b = draw_op(random, edit);
+    const struct op kept = edit->ops[a];
+
+    edit->ops[a] = edit->ops[b];
+    edit->ops[b] = kept;
+}
+
+static void duplicate_op(struct random *random, struct edit *edit)
+{
+    const size_t from = draw_op(random, edit);
+    const struct op copy = edit->ops[from];
+
+    size_t to;
+
+    if (from == 0 || edit->count == edit->capacity) return;
+    to = from + 1 + random_below(random, edit->count - from);
+    open_gap(edit, to, 1);
+    edit->ops[to] = copy;
+}
+
+static bool is_wide(enum op_field field)
+{
+    return op_field_row(field)->width == 64;
+}
+
+/* A 64-bit value near, above, below or far from the old one. */
+static uint64_t change_wide(struct random *random, uint64_t value)
+{
+    static const uint8_t shifts[] = { 12, 12, 13, 16, 20, 21, 22, 29, 30, 39 };
+    const uint64_t step = bit(shifts[random_below(random, sizeof(shifts))]);
+
+    switch (random_below(random, 8)) {
+    case 0: return value + step;
+    case 1: return value - step;
+    case 2: return value ^ step;
+    case 3: return align_down(value, log2_floor(step));
+    case 4: return step;
+    case 5: return value ^ bit((unsigned)random_below(random, 64));
+    case 6: return value * 2;
+    default: return value / 2;
+    }
+}
+
+static void change_field(struct random *random, struct edit *edit)
+{
+    struct op *op = &edit->ops[draw_op(random, edit)];
+    const struct op_spec *spec = op_spec_of(op_kind_of(op));
+    const struct op_field_row *row;
+    enum op_field field;
+
+    if (spec->kind == OP_WORLD || spec->field_count == 0) return;
+    field = (enum op_field)(spec->fields[random_below(random, spec->field_count)] & OP_FIELD_MASK);
+    row = op_field_row(field);
+    if (is_wide(field)) {
+        op_set(op, field, change_wide(random, op_get(op, field)));
+    } else if (field == FIELD_DOMAIN) {
+        op_set(op, field, random_below(random, 2));
+    } else if (field == FIELD_DEVICE) {
+        op_set(op, field, random_below(random, 4));
+    } else if (field == FIELD_STAGE) {
+        op_set(op, field, op_get(&edit->ops[0], FIELD_S1) ? random_below(random, 3) : STAGE_DEFAULT);
+    } else if (field == FIELD_ASID || field == FIELD_PASID) {
+        op_set(op, field, random_below(random, 3));
+    } else {
+        op_set(op, field, row->min + random_below(random, row->max - row->min + 1));
+    }
+}
+
+/* Move an op's address to, or beside, one that an earlier op uses. */
+static void nudge_address(struct random *random, struct edit *edit)
+{
+    static const uint8_t fields[] = { FIELD_INPUT, FIELD_AT, FIELD_HPA, FIELD_GPA };
+    const size_t at = draw_op(random, edit);
+    struct op *op = &edit->ops[at];
+    const enum op_field field = (enum op_field)fields[random_below(random, sizeof(fields))];
+    struct script_context context;
+    const struct script_live *live;
+    uint64_t address;
+
+    if (at == 0 || !op_has(op_kind_of(op), field)) return;
+    context_before(edit, at, &context);
+    if (context.live_count == 0) return;
+    live = &context.live[random_below(random, context.live_count)];
+    address = field == FIELD_HPA ? live->target : live->input;
+    switch (random_below(random, 4)) {
+    case 0: address += live->length; break;
+    case 1: address -= op_has(op_kind_of(op), FIELD_LENGTH) ? op_get(op, FIELD_LENGTH) : bit(SHIFT_4K); break;
+    case 2: address += align_down(random_below(random, live->length), SHIFT_4K); break;
+    default: break;
+    }
+    op_set(op, field, address);
+}
+
+static void redraw_op(struct random *random, struct edit *edit)
+{
+    const size_t at = draw_op(random, edit);
+    struct script_context context;
+    struct script_style style;
+
+    if (at == 0) return;
+    style = script_generate_style(random, &edit->ops[0]);
+    context_before(edit, at, &context);
+    edit->ops[at] = script_generate_op(random, &style, &context);
+}
+
+static void mutate_once(struct random *random, struct edit *edit)
+{
+    switch (random_below(random, 20)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5: insert_ops(random, edit); break;
+    case 6:
+    case 7: drop_ops(random, edit); break;
+    case 8: swap_ops(random, edit); break;
+    case 9:
+    case 10: duplicate_op(random, edit); break;
+    case 11:
+    case 12:
+    case 13: nudge_address(random, edit); break;
+    case 14:
+    case 15:
+    case 16: change_field(random, edit); break;
+    case 17:
+    case 18: redraw_op(random, edit); break;
+    default:
+        if (random_one_in(random, 4))
+            edit->ops[0] = script_generate_world(random);
+        else
+            insert_ops(random, edit);
+        break;
+    }
+}
+
+size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity)
+{
+    struct edit edit = { ops, count, capacity };
+    unsigned rounds = 1 + (unsigned)random_below(random, 4);
+
+    CHECK(count >= 1);
+    CHECK(count <= capacity);
+    CHECK(op_kind_of(&ops[0]) == OP_WORLD);
+    /* Little to change in a script that does nothing. */
+    if (count < 3) return script_generate(random, ops, capacity);
+    while (rounds-- > 0) mutate_once(random, &edit);
+    return edit.count;
+}
+
+static void append_part(struct edit *edit, const struct script_part *parent, size_t from, size_t width)
+{
+    width = min_u64(width, edit->capacity - edit->count);
+    memcpy(edit->ops + edit->count, parent->ops + from, width * sizeof(*edit->ops));
+    edit->count += width;
+}
+
+size_t script_crossover(struct random *random, const struct script_part parents[2], struct op *ops, size_t capacity)
+{
+    struct edit edit = { ops, 1, capacity };
+    size_t from[2] = { 1, 1 };
+    unsigned which = 0;
+
+    CHECK(capacity >= 1);
+    CHECK(parents[0].count >= 1);
+    ops[0] = parents[0].ops[0];
+    /* Turn by turn a run of whole ops of either parent, each read once and in order. */
+    while (edit.count < capacity && (from[0] < parents[0].count || from[1] < parents[1].count)) {
+        const struct script_part *parent = &parents[which];
+
+        if (from[which] < parent->count) {
+            const size_t left = parent->count - from[which];
+            const size_t width = 1 + random_below(random, left);
+
+            if (which == 0 || !random_one_in(random, 3)) append_part(&edit, parent, from[which], width);
+            from[which] += width;
+        }
+        which = 1 - which;
+    }
+    return edit.count;
+}
