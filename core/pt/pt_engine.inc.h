@@ -19,6 +19,7 @@
 /* A wrong or missing hook stops the build here, by name. */
 #define FMT_HOOK(name, type) _Static_assert(_Generic(&FMT(name), type : 1, default : 0), #name ": see pt_format.h")
 FMT_HOOK(kind, enum pt_kind (*)(uint64_t, unsigned));
+FMT_HOOK(is_single, bool (*)(uint64_t, unsigned));
 FMT_HOOK(leaf_sizes, uint64_t (*)(unsigned));
 FMT_HOOK(table_item, uint64_t (*)(const struct pt *, uint64_t, unsigned));
 FMT_HOOK(table_address, uint64_t (*)(const struct pt *, uint64_t));

@@ -48,15 +48,16 @@ static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
 #if PT_VECTOR
     /* A plain 16-byte load may be split; that is harmless here: the caller owns these items' range (formats.md 2.11).
      */
-    if (count >= 8 && ((uintptr_t)items & 15) == 0) {
+    if (count >= 9) {
         __m128i wide = _mm_setzero_si128();
 
+        if ((uintptr_t)items & 15) seen = __atomic_load_n(&items[i++], __ATOMIC_RELAXED);
         for (; i + 8 <= count; i += 8) {
             const __m128i *at = (const __m128i *)(const void *)(items + i);
 
             wide = _mm_or_si128(wide, _mm_or_si128(_mm_or_si128(at[0], at[1]), _mm_or_si128(at[2], at[3])));
         }
-        seen = (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(wide, _mm_unpackhi_epi64(wide, wide)));
+        seen |= (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(wide, _mm_unpackhi_epi64(wide, wide)));
     }
 #endif
 #pragma GCC unroll 8

@@ -22,14 +22,19 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
     bool is_leaf = true;
 
     while (at < end) {
-        const uint64_t item = pt_sync_load(at);
-        unsigned run = 1;
+        uint64_t item = pt_sync_load(at);
 
+        /* The common case, kept tight: one item after the other. */
+#pragma GCC unroll 4
+        while (FMT(is_single)(item, level)) {
+            pt_sync_store(at++, 0);
+            if (at >= end) break;
+            item = pt_sync_load(at);
+        }
+        if (at >= end) break;
         is_leaf = FMT(kind)(item, level) == PT_LEAF;
         if (!is_leaf) break;
-        if (FMT(HAS_RUNS)) run = 1u << (FMT(leaf_shift)(item, level) - shift);
-        for (unsigned i = 0; i < run; i++) pt_sync_store(&at[i], 0);
-        at += run;
+        for (unsigned run = 1u << (FMT(leaf_shift)(item, level) - shift); run > 0; run--) pt_sync_store(at++, 0);
     }
     flush_cleared(pt, first, at);
     *va += (uint64_t)(at - first) << shift;

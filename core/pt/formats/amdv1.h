@@ -45,6 +45,12 @@ static inline enum pt_kind amdv1_kind(uint64_t item, unsigned level)
     return PT_TABLE;
 }
 
+static inline bool amdv1_is_single(uint64_t item, unsigned level)
+{
+    (void)level;
+    return (item & (AMDV1_PRESENT | AMDV1_NEXT_LEVEL)) == AMDV1_PRESENT;
+}
+
 /* Level 0: 4K .. 1M, 1: 2M .. 512M, 2: 1G .. 256G, 3: 1T .. 128T, 4: 256T .. 2P. A run is at most half a table. */
 static inline uint64_t amdv1_leaf_sizes(unsigned level)
 {

@@ -41,6 +41,11 @@ static inline enum pt_kind x86_64_kind(uint64_t item, unsigned level)
     return PT_TABLE;
 }
 
+static inline bool x86_64_is_single(uint64_t item, unsigned level)
+{
+    return x86_64_kind(item, level) == PT_LEAF;
+}
+
 static inline uint64_t x86_64_leaf_sizes(unsigned level)
 {
     return level <= 2 ? bit(x86_64_GRANULE_SHIFT + x86_64_INDEX_BITS * level) : 0;
