@@ -221,6 +221,14 @@ static void generated_and_mutated_scripts_are_legal_and_fit(void **state)
     }
 }
 
+static bool starts_at_a_live_range(const struct script_context *context, const struct op *op)
+{
+    for (unsigned i = 0; i < context->live_count; i++) {
+        if (context->live[i].input == op_get(op, FIELD_INPUT)) return true;
+    }
+    return false;
+}
+
 static void generated_scripts_use_every_op_and_meet_their_own_addresses(void **state)
 {
     struct random random = random_seeded(9);
@@ -238,12 +246,7 @@ static void generated_scripts_use_every_op_and_meet_their_own_addresses(void **s
             kinds[op_kind_of(&ops[at])]++;
             if (op_kind_of(&ops[at]) == OP_UNMAP) {
                 unmaps++;
-                for (unsigned j = 0; j < context.live_count; j++) {
-                    if (context.live[j].input == op_get(&ops[at], FIELD_INPUT)) {
-                        met++;
-                        break;
-                    }
-                }
+                met += starts_at_a_live_range(&context, &ops[at]);
             }
             script_context_note(&context, &ops[at]);
         }
