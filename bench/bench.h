@@ -1,0 +1,133 @@
+/*
+ * Benchmarks: what a case is, and how it is run.
+ *
+ * A case is split into parts, so that Google Benchmark (bench_shim.cc) and `--count` (bench_main.c) run the same body:
+ *
+ *   set_up   everything that must exist before; ends in the state that `run` expects
+ *   run      `count` operations, 1 <= count <= batch: the only part that is timed or counted
+ *   reset    undo what the last run did, untimed; NULL where a run leaves nothing behind
+ *   verify   after a run of a whole batch, before its reset: is the result right?
+ *   settle   after the last reset: is the state what set_up left? (warm: the same tables)
+ *
+ * Timing. cpu_time is the figure: CPU time of the `run` sections alone, per operation. Three ways to leave out the
+ * resets were measured (2.3 GHz Sapphire Rapids under KVM; a batch of 256-leaf maps that stays in the first-level cache
+ * takes about 1000 ns):
+ *
+ *   PauseTiming/ResumeTiming      +290 ns a section: two system calls for the thread's CPU clock
+ *   CLOCK_THREAD_CPUTIME_ID       +230..245 ns a section, the same call once
+ *   fenced time stamp counter      +20 ns a section (16 at best): chosen
+ *
+ * The counter runs on while the thread is preempted, so it only gives shares: over one measurement,
+ *     figure = thread CPU time of the whole loop * ticks in run sections / ticks of the whole loop
+ * which needs no counter frequency and spreads preemption evenly. Nothing is subtracted: a section's 20 ns are in the
+ * figure (context key timer_section_ns), so batches are made long enough that they are below 3 % of it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    BENCH_NAME_BYTES = 64,
+    BENCH_MESSAGE_BYTES = 512,
+};
+
+enum { BENCH_OK = 0, BENCH_WRONG = 1, BENCH_CANNOT_RUN = 2 }; /* exit codes */
+
+struct engine;
+struct bench_case;
+
+/* What set_up finds out about a case. Zero: the counter is left out. */
+struct bench_facts {
+    uint64_t batch;       /* operations of one run, at least 1 */
+    double leaves;        /* leaves that one operation makes, removes or finds (replay: on average) */
+    double mapped_bytes;  /* bytes that one operation maps or unmaps */
+    double stored_bytes;  /* limits: bytes that one operation stores */
+    uint64_t table_bytes; /* all tables of one fresh mapping, the root included */
+    const char *label;    /* shown beside the figure; NULL: nothing */
+};
+
+struct bench_family {
+    /* NULL: cannot be run, *message says why. */
+    void *(*set_up)(const struct bench_case *bench, struct bench_facts *facts, char *message);
+    void (*run)(void *work, uint64_t count);
+    void (*reset)(void *work);
+    bool (*verify)(void *work, char *message); /* false: wrong, *message says what */
+    bool (*settle)(void *work, char *message); /* NULL: nothing to check */
+    void (*tear_down)(void *work);
+};
+
+struct bench_case {
+    char name[BENCH_NAME_BYTES]; /* as in bench.json: op/format/work/state, design.md 7 */
+    const struct bench_family *family;
+    const struct engine *engine; /* NULL: none (limits) */
+    const void *shape;           /* the family's own parameters */
+    bool is_cold;                /* tables come or go inside the operation */
+};
+
+struct bench_list {
+    struct bench_case *cases;
+    size_t count;
+    size_t capacity;
+};
+
+/* Append a case; the name is printf-like and must fit. */
+struct bench_case *bench_list_add(struct bench_list *list, const char *name, ...) __attribute__((format(printf, 2, 3)));
+
+/* Every case of this build that this CPU can run, in the order of the report. */
+void bench_list_all(struct bench_list *list);
+void bench_list_free(struct bench_list *list);
+
+/* The families. */
+void bench_add_maps(struct bench_list *list);
+void bench_add_unmaps(struct bench_list *list);
+void bench_add_lookups(struct bench_list *list);
+void bench_add_limits(struct bench_list *list);
+void bench_add_replays(struct bench_list *list);
+void bench_add_self_tests(
+    struct bench_list *list); /* cases that fail on purpose; only with MAPPROOF_BENCH_SELF_TEST=1 */
+
+/* ---- one case being run (bench_session.c) ---- */
+
+struct bench_session;
+
+/* NULL: *message (BENCH_MESSAGE_BYTES) says why. */
+struct bench_session *bench_session_open(const struct bench_case *bench, char *message);
+void bench_session_close(struct bench_session *session);
+const struct bench_facts *bench_session_facts(const struct bench_session *session);
+
+/* Start and stop the loop's clocks; the rounds between them are timed. Stop returns CPU seconds of the run sections. */
+void bench_session_start(struct bench_session *session);
+double bench_session_stop(struct bench_session *session);
+void bench_session_round(struct bench_session *session);
+
+/* `count` operations with only the run sections visible to callgrind. */
+void bench_session_count(struct bench_session *session, uint64_t count);
+
+/* One more whole batch, untimed: verify, reset, settle. False: *message says what is wrong. */
+bool bench_session_verify(struct bench_session *session, char *message);
+
+/* What an empty run section costs, in nanoseconds: mean of many. */
+double bench_section_overhead_ns(void);
+
+/* ---- Google Benchmark (bench_shim.cc) ---- */
+
+struct bench_google_options {
+    int argc; /* flags for Google Benchmark, checked already */
+    char **argv;
+    bool has_out; /* argv holds --benchmark_out; the file gets JSON */
+};
+
+void bench_google_context(const char *key, const char *value);
+
+/* Run the cases and report them. BENCH_OK, or BENCH_WRONG when a case reported an error. */
+int bench_google_run(const struct bench_case *const *cases, size_t count, const struct bench_google_options *options);
+
+#ifdef __cplusplus
+}
+#endif

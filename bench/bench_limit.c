@@ -1,0 +1,220 @@
+/*
+ * How fast can this machine store the items of a mapping, with nothing around it? The lower bound that the map cases
+ * are compared with, measured in the same run and on the same kind of memory (pages of a table pool).
+ *
+ *   store_2KiB         256 items of consecutive leaves, as 256x4K; places as in its warm case, so the same cache level
+ *   store_2MiB         262144 items, as 1GiB_as_4K
+ *   store_2KiB_scalar  the first with general registers only
+ *
+ * Vector stores allowed: every way this CPU has is tried at set-up, the fastest is taken and named in the label. The
+ * items differ from each other, as those of separate leaves do, so `rep stosq` is not among the ways.
+ */
+#include "bench_limit.h"
+#include "bench_table.h"
+
+#include "base/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define FIRST_ITEM (UINT64_C(1) << 44 | 1)
+#define ITEM_STEP  UINT64_C(4096)
+
+struct limit {
+    struct table_pool pool;
+    uint64_t *items;
+    size_t items_per_place;
+    uint64_t places;
+    bench_store *store;
+    uint64_t done;
+};
+
+static const struct limit_shape {
+    const char *name;
+    size_t bytes;
+    uint64_t places;
+    uint64_t batch;
+    bool is_scalar;
+} shapes[] = {
+    { "store_2KiB", 2 << 10, WARM_ITEM_BYTES / (2 << 10), 960, false },
+    { "store_2KiB_scalar", 2 << 10, WARM_ITEM_BYTES / (2 << 10), 960, true },
+    { "store_2MiB", 2 << 20, 1, 4, false },
+};
+
+#if defined(__x86_64__)
+static void store_sse2(uint64_t *items, size_t count, uint64_t first, uint64_t step)
+{
+    __m128i low = _mm_set_epi64x((long long)(first + step), (long long)first);
+    const __m128i next = _mm_set1_epi64x((long long)(2 * step));
+
+    for (size_t i = 0; i < count; i += 8) {
+        for (size_t k = 0; k < 8; k += 2) {
+            _mm_store_si128((__m128i *)(void *)(items + i + k), low);
+            low = _mm_add_epi64(low, next);
+        }
+    }
+}
+
+#define DEFINE_STORE(name, cpu, vector, words, load, broadcast, add, write)                                            \
+    __attribute__((target(cpu))) static void name(uint64_t *items, size_t count, uint64_t first, uint64_t step)        \
+    {                                                                                                                  \
+        uint64_t start[words] __attribute__((aligned(64)));                                                            \
+        const vector next = broadcast((long long)(words * step));                                                      \
+        vector item;                                                                                                   \
+                                                                                                                       \
+        for (unsigned i = 0; i < words; i++) start[i] = first + i * step;                                              \
+        item = load((const vector *)(const void *)start);                                                              \
+        for (size_t i = 0; i < count; i += 4 * words) {                                                                \
+            for (size_t k = 0; k < 4 * words; k += words) {                                                            \
+                write((vector *)(void *)(items + i + k), item);                                                        \
+                item = add(item, next);                                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+DEFINE_STORE(store_avx2, "avx2", __m256i, 4, _mm256_load_si256, _mm256_set1_epi64x, _mm256_add_epi64,
+             _mm256_store_si256)
+DEFINE_STORE(store_avx2_stream, "avx2", __m256i, 4, _mm256_load_si256, _mm256_set1_epi64x, _mm256_add_epi64,
+             _mm256_stream_si256)
+DEFINE_STORE(store_avx512, "avx512f", __m512i, 8, _mm512_load_si512, _mm512_set1_epi64, _mm512_add_epi64,
+             _mm512_store_si512)
+DEFINE_STORE(store_avx512_stream, "avx512f", __m512i, 8, _mm512_load_si512, _mm512_set1_epi64, _mm512_add_epi64,
+             _mm512_stream_si512)
+#endif
+
+struct way {
+    const char *name;
+    bench_store *store;
+    bool is_usable;
+};
+
+enum { WAYS = 6 };
+
+static size_t list_ways(struct way *ways, bool is_scalar)
+{
+    size_t count = 0;
+
+    ways[count++] = (struct way){ "general", bench_store_general, true };
+    if (is_scalar) return count;
+#if defined(__x86_64__)
+    ways[count++] = (struct way){ "sse2", store_sse2, true };
+    ways[count++] = (struct way){ "avx2", store_avx2, __builtin_cpu_supports("avx2") };
+    ways[count++] = (struct way){ "avx2 stream", store_avx2_stream, __builtin_cpu_supports("avx2") };
+    ways[count++] = (struct way){ "avx512", store_avx512, __builtin_cpu_supports("avx512f") };
+    ways[count++] = (struct way){ "avx512 stream", store_avx512_stream, __builtin_cpu_supports("avx512f") };
+#endif
+    return count;
+}
+
+static void run(void *work, uint64_t count)
+{
+    struct limit *limit = work;
+    uint64_t place = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t first = place * limit->items_per_place;
+
+        limit->store(limit->items + first, limit->items_per_place, FIRST_ITEM + first * ITEM_STEP, ITEM_STEP);
+        if (++place == limit->places) place = 0;
+    }
+    limit->done = count;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The best of several tries of one batch with each way. */
+static const char *choose_way(struct limit *limit, bool is_scalar, uint64_t batch)
+{
+    enum { TRIES = 12 };
+    struct way ways[WAYS];
+    const size_t count = list_ways(ways, is_scalar);
+    double best_seconds = 1e9;
+    size_t best = 0;
+
+    for (unsigned try = 0; try < TRIES; try++) {
+        for (size_t i = 0; i < count; i++) {
+            double started;
+            double taken;
+
+            if (!ways[i].is_usable) continue;
+            limit->store = ways[i].store;
+            run(limit, batch);
+            started = seconds();
+            run(limit, batch);
+            taken = seconds() - started;
+            if (taken >= best_seconds) continue;
+            best_seconds = taken;
+            best = i;
+        }
+    }
+    limit->store = ways[best].store;
+    return ways[best].name;
+}
+
+static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
+{
+    const struct limit_shape *shape = bench->shape;
+    struct limit *limit = calloc(1, sizeof(*limit));
+    const uint64_t pages = shape->bytes * shape->places / POOL_PAGE_BYTES;
+
+    (void)message;
+    CHECK(limit != NULL);
+    table_pool_init(&limit->pool, 0, TABLE_POOL_PAGES);
+    for (uint64_t i = 0; i < pages; i++) {
+        uint64_t *page = table_pool_alloc(&limit->pool, POOL_PAGE_BYTES);
+
+        CHECK(page != NULL);
+        if (i == 0) limit->items = page;
+        CHECK(page == limit->items + i * (POOL_PAGE_BYTES / sizeof(uint64_t)));
+    }
+    limit->items_per_place = shape->bytes / sizeof(uint64_t);
+    limit->places = shape->places;
+    facts->label = choose_way(limit, shape->is_scalar, shape->batch);
+    facts->batch = shape->batch;
+    facts->stored_bytes = (double)shape->bytes;
+    return limit;
+}
+
+static bool verify(void *work, char *message)
+{
+    const struct limit *limit = work;
+
+    for (uint64_t i = 0; i < limit->places * limit->items_per_place; i++) {
+        if (limit->items[i] == FIRST_ITEM + i * ITEM_STEP) continue;
+        snprintf(message, BENCH_MESSAGE_BYTES, "word %" PRIu64 " holds 0x%" PRIx64, i, limit->items[i]);
+        return false;
+    }
+    return true;
+}
+
+static void tear_down(void *work)
+{
+    struct limit *limit = work;
+
+    table_pool_destroy(&limit->pool);
+    free(limit);
+}
+
+static const struct bench_family limits = { set_up, run, NULL, verify, NULL, tear_down };
+
+void bench_add_limits(struct bench_list *list)
+{
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        struct bench_case *bench = bench_list_add(list, "limit/%s", shapes[i].name);
+
+        bench->family = &limits;
+        bench->shape = &shapes[i];
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * What does one map call cost, by size and by leaf?
+ *
+ *   1x2^n         one call of 2^n bytes at addresses aligned to it: the largest leaves the format has. amdv1 has every
+ *                 power of two, so it is one leaf (of up to 256 items); x86_64 has 4K, 2M and 1G, so 1x1M is 256
+ * leaves. 256x4K, ...   one call, 256 leaves: target and iova differ by one leaf, so nothing larger fits 1GiB_as_...
+ * one call of 1 GiB in such leaves; 1GiB_best: fully aligned warm, cold    see bench_table.h
+ */
+#include "bench_table.h"
+
+static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
+{
+    struct bench_table *table = bench_table_open(bench, facts, message);
+
+    if (table && !table->is_cold && !bench_table_warm(table, message)) {
+        bench_table_close(table);
+        return NULL;
+    }
+    return table;
+}
+
+static void run(void *work, uint64_t count)
+{
+    struct bench_table *table = work;
+    const uint64_t length = table->shape->length;
+    uint64_t failures = 0;
+
+    for (uint64_t place = 0; place < count; place++) {
+        uint64_t mapped;
+        const int error = pt_map_range(&table->pt, bench_table_iova(table, place), bench_table_target(table, place),
+                                       length, PT_READ | PT_WRITE, &mapped);
+
+        failures |= (uint64_t)error | (mapped ^ length);
+    }
+    table->failures |= failures;
+    table->done = count;
+}
+
+static void reset(void *work)
+{
+    struct bench_table *table = work;
+
+    if (table->is_cold)
+        bench_table_renew(table);
+    else if (!bench_table_unmap(table, table->done))
+        table->failures = 1;
+}
+
+static bool verify(void *work, char *message)
+{
+    return bench_table_verify_mapped(work, message);
+}
+
+static bool settle(void *work, char *message)
+{
+    return bench_table_verify_empty(work, message) && bench_table_settle(work, message);
+}
+
+static void tear_down(void *work)
+{
+    bench_table_close(work);
+}
+
+static const struct bench_family maps = { set_up, run, reset, verify, settle, tear_down };
+
+static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
+{
+    const struct table_shape *shape;
+
+    for (unsigned i = 0; (shape = bench_shape_at(i)); i++) {
+        struct bench_case *bench =
+            bench_list_add(list, "map/%s/%s/%s", engine->format, shape->name, bench_state_name(engine, is_cold));
+
+        bench->family = &maps;
+        bench->engine = engine;
+        bench->shape = shape;
+        bench->is_cold = is_cold;
+    }
+}
+
+void bench_add_maps(struct bench_list *list)
+{
+    const struct engine *engine;
+
+    for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
+        add(list, engine, false);
+        add(list, engine, true);
+    }
+}

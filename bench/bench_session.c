@@ -1,0 +1,165 @@
+/* One case being run: its parts in order, and the clocks of bench.h. */
+#include "bench.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT ((void)0)
+#endif
+
+struct bench_session {
+    const struct bench_case *bench;
+    void *work;
+    struct bench_facts facts;
+    uint64_t ticks_in_runs;
+    uint64_t ticks_at_start;
+    double cpu_at_start;
+};
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+
+/* The fences keep the section's work inside and everybody else's outside. */
+static inline uint64_t ticks_open(void)
+{
+    uint64_t ticks;
+
+    _mm_lfence();
+    ticks = __rdtsc();
+    _mm_lfence();
+    return ticks;
+}
+
+static inline uint64_t ticks_close(void)
+{
+    unsigned processor;
+    const uint64_t ticks = __rdtscp(&processor);
+
+    _mm_lfence();
+    return ticks;
+}
+#else
+static inline uint64_t ticks_open(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t ticks_close(void)
+{
+    return ticks_open();
+}
+#endif
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+
+    CHECK(clock_gettime(clock, &now) == 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+struct bench_session *bench_session_open(const struct bench_case *bench, char *message)
+{
+    struct bench_session *session = calloc(1, sizeof(*session));
+
+    CHECK(session != NULL);
+    session->bench = bench;
+    session->work = bench->family->set_up(bench, &session->facts, message);
+    if (!session->work) {
+        free(session);
+        return NULL;
+    }
+    CHECK(session->facts.batch > 0);
+    return session;
+}
+
+void bench_session_close(struct bench_session *session)
+{
+    session->bench->family->tear_down(session->work);
+    free(session);
+}
+
+const struct bench_facts *bench_session_facts(const struct bench_session *session)
+{
+    return &session->facts;
+}
+
+void bench_session_start(struct bench_session *session)
+{
+    session->ticks_in_runs = 0;
+    session->cpu_at_start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    session->ticks_at_start = ticks_open();
+}
+
+double bench_session_stop(struct bench_session *session)
+{
+    const uint64_t ticks = ticks_close() - session->ticks_at_start;
+    const double cpu = seconds_of(CLOCK_THREAD_CPUTIME_ID) - session->cpu_at_start;
+
+    return cpu * (double)session->ticks_in_runs / (double)ticks;
+}
+
+static void reset(struct bench_session *session)
+{
+    if (session->bench->family->reset) session->bench->family->reset(session->work);
+}
+
+void bench_session_round(struct bench_session *session)
+{
+    const uint64_t opened = ticks_open();
+
+    session->bench->family->run(session->work, session->facts.batch);
+    session->ticks_in_runs += ticks_close() - opened;
+    reset(session);
+}
+
+void bench_session_count(struct bench_session *session, uint64_t count)
+{
+    while (count > 0) {
+        const uint64_t part = count < session->facts.batch ? count : session->facts.batch;
+
+        CALLGRIND_TOGGLE_COLLECT;
+        session->bench->family->run(session->work, part);
+        CALLGRIND_TOGGLE_COLLECT;
+        reset(session);
+        count -= part;
+    }
+}
+
+bool bench_session_verify(struct bench_session *session, char *message)
+{
+    const struct bench_family *family = session->bench->family;
+    bool is_right;
+
+    family->run(session->work, session->facts.batch);
+    is_right = family->verify(session->work, message);
+    reset(session);
+    return is_right && (!family->settle || family->settle(session->work, message));
+}
+
+double bench_section_overhead_ns(void)
+{
+    enum { SECTIONS = 20000 };
+    uint64_t ticks = 0;
+    const double started = seconds_of(CLOCK_MONOTONIC);
+    const uint64_t opened = ticks_open();
+
+    for (unsigned i = 0; i < SECTIONS; i++) {
+        const uint64_t section = ticks_open();
+
+        ticks += ticks_close() - section;
+    }
+    const uint64_t all = ticks_close() - opened;
+    const double seconds = seconds_of(CLOCK_MONOTONIC) - started;
+
+    return 1e9 * seconds * (double)ticks / (double)all / SECTIONS;
+}

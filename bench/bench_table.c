@@ -1,0 +1,395 @@
+#include "bench_table.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+
+static const struct table_shape shapes[] = {
+    { "1x4K", 4 * KIB, 0 },
+    { "1x8K", 8 * KIB, 0 },
+    { "1x16K", 16 * KIB, 0 },
+    { "1x32K", 32 * KIB, 0 },
+    { "1x64K", 64 * KIB, 0 },
+    { "1x128K", 128 * KIB, 0 },
+    { "1x256K", 256 * KIB, 0 },
+    { "1x512K", 512 * KIB, 0 },
+    { "1x1M", 1 * MIB, 0 },
+    { "1x2M", 2 * MIB, 0 },
+    { "1x4M", 4 * MIB, 0 },
+    { "1x8M", 8 * MIB, 0 },
+    { "1x16M", 16 * MIB, 0 },
+    { "1x32M", 32 * MIB, 0 },
+    { "1x64M", 64 * MIB, 0 },
+    { "1x128M", 128 * MIB, 0 },
+    { "1x256M", 256 * MIB, 0 },
+    { "1x512M", 512 * MIB, 0 },
+    { "1x1G", 1 * GIB, 0 },
+    { "256x4K", 256 * 4 * KIB, SHIFT_4K },
+    { "256x2M", 256 * 2 * MIB, SHIFT_2M },
+    { "256x1G", 256 * GIB, SHIFT_1G },
+    { "1GiB_as_4K", GIB, SHIFT_4K },
+    { "1GiB_as_2M", GIB, SHIFT_2M },
+    { "1GiB_best", GIB, 0 },
+};
+
+/*
+ * What the formats offer, said here once more and not asked of the engine: sizes of leaves (bit s = 2^s bytes), and the
+ * level of the root in the default configuration.
+ */
+static const struct format_facts {
+    const char *format;
+    uint64_t leaf_sizes;
+    unsigned root_level;
+} formats[] = {
+    { "amdv1", UINT64_C(0x000fff7ffffff000), 2 }, /* every power of two 4K .. 2^51 but 512G (formats.md 1.1) */
+    { "x86_64", UINT64_C(1) << SHIFT_4K | UINT64_C(1) << SHIFT_2M | UINT64_C(1) << SHIFT_1G, 3 },
+};
+
+#define TARGET_START (UINT64_C(1) << 44) /* aligned to every leaf in use, below the 52 bits of an output address */
+
+const struct table_shape *bench_shape_at(unsigned index)
+{
+    return index < sizeof(shapes) / sizeof(shapes[0]) ? &shapes[index] : NULL;
+}
+
+const struct engine *bench_engine_at(unsigned index)
+{
+    const struct engine *engine;
+
+    for (unsigned row = 0; (engine = engine_at(row)); row++) {
+        if (!engine_is_usable(engine)) continue;
+        if (index-- == 0) return engine;
+    }
+    return NULL;
+}
+
+const char *bench_state_name(const struct engine *engine, bool is_cold)
+{
+    if (engine && engine->is_vector) return is_cold ? "cold-vector" : "warm-vector";
+    return is_cold ? "cold" : "warm";
+}
+
+static const struct format_facts *facts_of(const char *format)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(formats[i].format, format) == 0) return &formats[i];
+    }
+    return NULL;
+}
+
+uint64_t bench_leaf_sizes(const char *format)
+{
+    const struct format_facts *facts = facts_of(format);
+
+    CHECK(facts != NULL);
+    return facts->leaf_sizes;
+}
+
+/* Bytes that one item of a level translates; level 0: 4K. */
+static uint64_t item_span(unsigned level)
+{
+    return bit(SHIFT_4K + 9 * level);
+}
+
+/* Where the places lie: see bench_table.h. */
+static void lay_out(struct bench_table *table, const struct format_facts *format)
+{
+    const struct table_shape *shape = table->shape;
+    const unsigned fit_shift = shape->skew_shift ? shape->skew_shift : log2_floor(shape->length);
+    uint64_t item_bytes;
+
+    table->leaf_shift = log2_floor(format->leaf_sizes & low_mask(fit_shift + 1));
+    table->leaf_level = (table->leaf_shift - SHIFT_4K) / 9;
+    table->leaves = shape->length >> table->leaf_shift;
+    table->unmap_unit = item_span(table->leaf_level) * 256;
+    table->target_start = TARGET_START;
+    if (shape->skew_shift) table->target_start += bit(shape->skew_shift);
+    table->target_stride = shape->length;
+    item_bytes = shape->length / item_span(table->leaf_level) * sizeof(uint64_t);
+    if (table->is_cold) {
+        const unsigned root_level = table->leaf_level < format->root_level ? format->root_level : table->leaf_level + 1;
+
+        table->iova_stride = item_span(root_level);
+        table->places = COLD_TABLE_PAGES / (1 + item_bytes / POOL_PAGE_BYTES);
+        table->places = max_u64(1, min_u64(COLD_PLACES_MAX, table->places / root_level));
+    } else {
+        table->iova_stride = shape->length;
+        table->places = max_u64(1, min_u64(WARM_PLACES_MAX, WARM_ITEM_BYTES / item_bytes));
+    }
+    CHECK(table->iova_stride >= shape->length);
+}
+
+/*
+ * One call must not cover a table even where it maps as much as one holds: 1 GiB as 2M then starts one leaf later and
+ * lies across two tables. (1 GiB as 4K cannot avoid it; its unmaps are split.)
+ */
+static void step_off_the_table(struct bench_table *table)
+{
+    if (table->is_cold || table->leaves > 512 ||
+        table->leaves * bit(table->leaf_shift) < item_span(table->leaf_level + 1))
+        return;
+    table->iova_start = bit(table->leaf_shift);
+    table->iova_stride = 2 * table->shape->length;
+    table->target_start = TARGET_START;
+    table->target_stride = 2 * table->shape->length;
+}
+
+static void top_changed(void *context, hpa_t top, unsigned level)
+{
+    (void)context;
+    (void)top;
+    (void)level;
+}
+
+/* An empty tree. */
+static int plant(struct bench_table *table)
+{
+    static const struct pt_hooks hooks = { .top_changed = top_changed };
+    struct pt_config config = engine_default_config(table->engine);
+
+    config.pool = &table->pool;
+    config.hooks = &hooks;
+    return pt_init(&table->pt, table->engine, &config);
+}
+
+/* Let the root grow to where the places need it: a page behind the last place comes and goes. */
+static bool grow(struct bench_table *table)
+{
+    const iova_t behind = bench_table_iova(table, table->places);
+    struct pt_gather gather = pt_gather_empty();
+    uint64_t mapped;
+
+    return pt_map_range(&table->pt, behind, hpa(TARGET_START), POOL_PAGE_BYTES, PT_READ | PT_WRITE, &mapped) == 0 &&
+           pt_unmap_range(&table->pt, behind, POOL_PAGE_BYTES, &gather) == POOL_PAGE_BYTES;
+}
+
+struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message)
+{
+    const struct format_facts *format = facts_of(bench->engine->format);
+    struct bench_table *table = calloc(1, sizeof(*table));
+    int error;
+
+    CHECK(table != NULL);
+    CHECK(format != NULL);
+    table->engine = bench->engine;
+    table->shape = bench->shape;
+    table->is_cold = bench->is_cold;
+    lay_out(table, format);
+    step_off_the_table(table);
+    table_pool_init(&table->pool, 0, TABLE_POOL_PAGES);
+    error = plant(table);
+    if (error) {
+        snprintf(message, BENCH_MESSAGE_BYTES, "pt_init: %s", strerror(-error));
+        table_pool_destroy(&table->pool);
+        free(table);
+        return NULL;
+    }
+    if (!bench_table_map(table, 1)) table->failures = 1;
+    facts->table_bytes = (uint64_t)table->pool.live_pages * POOL_PAGE_BYTES;
+    facts->leaves = (double)table->leaves;
+    facts->mapped_bytes = (double)table->shape->length;
+    facts->batch = table->places;
+    bench_table_renew(table);
+    return table;
+}
+
+void bench_table_close(struct bench_table *table)
+{
+    pt_deinit(&table->pt);
+    table_pool_destroy(&table->pool);
+    free(table);
+}
+
+void bench_table_clear(struct bench_table *table)
+{
+    pt_deinit(&table->pt);
+    table_pool_reset(&table->pool);
+    if (plant(table) != 0) table->failures = 1;
+    table->pages_settled = table->pool.live_pages;
+}
+
+void bench_table_renew(struct bench_table *table)
+{
+    pt_deinit(&table->pt);
+    if (plant(table) != 0 || !grow(table)) table->failures = 1;
+    table->pages_settled = table->pool.live_pages;
+}
+
+bool bench_table_warm(struct bench_table *table, char *message)
+{
+    if (!bench_table_map(table, table->places) || !bench_table_unmap(table, table->places)) {
+        snprintf(message, BENCH_MESSAGE_BYTES, "set-up: a map or unmap failed");
+        return false;
+    }
+    table->pages_settled = table->pool.live_pages;
+    table->allocations_settled = table->pool.allocations;
+    return true;
+}
+
+bool bench_table_map(struct bench_table *table, uint64_t count)
+{
+    for (uint64_t place = 0; place < count; place++) {
+        uint64_t mapped;
+
+        if (pt_map_range(&table->pt, bench_table_iova(table, place), bench_table_target(table, place),
+                         table->shape->length, PT_READ | PT_WRITE, &mapped) != 0)
+            return false;
+        if (mapped != table->shape->length) return false;
+    }
+    return true;
+}
+
+bool bench_table_unmap(struct bench_table *table, uint64_t count)
+{
+    for (uint64_t place = 0; place < count; place++) {
+        const uint64_t start = bench_table_iova(table, place).value;
+        const uint64_t unit = min_u64(table->unmap_unit, table->shape->length);
+
+        for (uint64_t done = 0; done < table->shape->length; done += unit) {
+            struct pt_gather gather = pt_gather_empty();
+
+            if (pt_unmap_range(&table->pt, iova(start + done), unit, &gather) != unit) return false;
+            pt_gather_sync(&table->pt, &gather);
+        }
+    }
+    return true;
+}
+
+/* ---- is it right? ---- */
+
+/* Where `address` leads must be `wanted`. */
+static bool leads_to(const struct bench_table *table, uint64_t address, uint64_t wanted, char *message)
+{
+    hpa_t found = { 0 };
+
+    if (pt_iova_to_phys(&table->pt, iova(address), &found) && found.value == wanted) return true;
+    snprintf(message, BENCH_MESSAGE_BYTES, "iova 0x%" PRIx64 " leads to 0x%" PRIx64 ", wanted 0x%" PRIx64, address,
+             found.value, wanted);
+    return false;
+}
+
+/* Walks all items beside the wanted leaves, in ascending order. */
+struct item_reader {
+    const struct bench_table *table;
+    uint64_t items_per_leaf;
+    uint64_t items_per_place;
+    uint64_t items; /* leaf items seen */
+    uint64_t raw;   /* of the leaf's first item */
+    uint64_t wrong; /* items that are not as wanted */
+    struct pt_item first_wrong;
+};
+
+/*
+ * A leaf of several items must be the same word in each (formats.md 2.7: AMD), and two leaves cannot be: they lead to
+ * different places. So this tells leaf sizes apart without decoding them.
+ */
+static void read_item(void *context, const struct pt_item *item)
+{
+    struct item_reader *reader = context;
+    const struct bench_table *table = reader->table;
+    const uint64_t place = reader->items / reader->items_per_place;
+    const uint64_t index = reader->items % reader->items_per_place;
+    const bool starts_leaf = index % reader->items_per_leaf == 0;
+    bool is_right;
+
+    if (item->is_table) return;
+    is_right = place < table->places && item->level == table->leaf_level;
+    is_right &= item->va.value == bench_table_iova(table, place).value + index * item_span(table->leaf_level);
+    is_right &= starts_leaf != (reader->items > 0 && item->raw == reader->raw);
+    if (!is_right && reader->wrong++ == 0) reader->first_wrong = *item;
+    reader->items++;
+    reader->raw = item->raw;
+}
+
+static bool verify_items(const struct bench_table *table, char *message)
+{
+    struct item_reader reader = { .table = table };
+
+    reader.items_per_place = table->shape->length / item_span(table->leaf_level);
+    reader.items_per_leaf = reader.items_per_place / table->leaves;
+    pt_walk_items(&table->pt, read_item, &reader);
+    if (reader.wrong) {
+        snprintf(message, BENCH_MESSAGE_BYTES,
+                 "%" PRIu64 " items are not as wanted, the first: iova 0x%" PRIx64 " level %u item 0x%" PRIx64,
+                 reader.wrong, reader.first_wrong.va.value, reader.first_wrong.level, reader.first_wrong.raw);
+        return false;
+    }
+    if (reader.items != table->places * reader.items_per_place) {
+        snprintf(message, BENCH_MESSAGE_BYTES, "%" PRIu64 " leaf items, wanted %" PRIu64, reader.items,
+                 table->places * reader.items_per_place);
+        return false;
+    }
+    return true;
+}
+
+static bool verify_place(const struct bench_table *table, uint64_t place, char *message)
+{
+    const uint64_t leaf_bytes = bit(table->leaf_shift);
+    uint64_t address = bench_table_iova(table, place).value;
+    uint64_t target = bench_table_target(table, place).value;
+
+    for (uint64_t leaf = 0; leaf < table->leaves; leaf++) {
+        if (!leads_to(table, address, target, message)) return false;
+        if (!leads_to(table, address + leaf_bytes / 2, target + leaf_bytes / 2, message)) return false;
+        if (!leads_to(table, address + leaf_bytes - 1, target + leaf_bytes - 1, message)) return false;
+        address += leaf_bytes;
+        target += leaf_bytes;
+    }
+    return true;
+}
+
+bool bench_table_verify_mapped(const struct bench_table *table, char *message)
+{
+    for (uint64_t place = 0; place < table->places; place++) {
+        if (!verify_place(table, place, message)) return false;
+    }
+    return verify_items(table, message);
+}
+
+static void count_leaf_items(void *context, const struct pt_item *item)
+{
+    uint64_t *count = context;
+
+    *count += !item->is_table;
+}
+
+bool bench_table_verify_empty(const struct bench_table *table, char *message)
+{
+    uint64_t leaf_items = 0;
+
+    pt_walk_items(&table->pt, count_leaf_items, &leaf_items);
+    for (uint64_t place = 0; place < table->places; place++) {
+        const uint64_t address = bench_table_iova(table, place).value;
+        hpa_t found;
+
+        leaf_items += pt_iova_to_phys(&table->pt, iova(address), &found);
+        leaf_items += pt_iova_to_phys(&table->pt, iova(address + table->shape->length - 1), &found);
+    }
+    if (leaf_items == 0) return true;
+    snprintf(message, BENCH_MESSAGE_BYTES, "%" PRIu64 " leaf items left after unmapping everything", leaf_items);
+    return false;
+}
+
+bool bench_table_settle(const struct bench_table *table, char *message)
+{
+    if (table->failures) {
+        snprintf(message, BENCH_MESSAGE_BYTES, "a call returned an error or the wrong length");
+        return false;
+    }
+    if (table->pool.live_pages != table->pages_settled ||
+        (!table->is_cold && table->pool.allocations != table->allocations_settled)) {
+        snprintf(message, BENCH_MESSAGE_BYTES,
+                 "tables came or went: %" PRIu32 " pages, %" PRIu32 " after set-up; %" PRIu64 " allocations since",
+                 table->pool.live_pages, table->pages_settled, table->pool.allocations - table->allocations_settled);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,105 @@
+/*
+ * A page table with places: what the map, unmap and lookup cases work on.
+ *
+ * A shape is one mapping; a place is one spot for it. A run works on disjoint places in ascending order.
+ *
+ *   warm   tables exist before and after. Places lie side by side, and as many as have WARM_ITEM_BYTES of items
+ *          together, so that a batch stays in a first-level cache. Untimed unmaps go half a table at a time, so no
+ *          table is ever covered as a whole. bench_table_settle checks that no table came or went.
+ *   cold   tables come (map) or go (unmap) inside the operation: places lie so far apart that they share the root
+ *          only. The reset throws the whole table away. "Cold" speaks of tables: their memory is in the cache.
+ */
+#pragma once
+
+#include "bench.h"
+
+#include "base/physmem.h"
+#include "pt/engine.h"
+
+enum {
+    WARM_ITEM_BYTES = 24 << 10, /* three quarters of the smallest first-level cache around (32 KiB) */
+    WARM_PLACES_MAX = 1024,
+    COLD_TABLE_PAGES = 128, /* about as many tables in a cold batch */
+    COLD_PLACES_MAX = 32,
+    TABLE_POOL_PAGES = 1 << 16, /* reserved, not touched */
+};
+
+struct table_shape {
+    const char *name; /* the work part of the case's name */
+    uint64_t length;  /* bytes of one operation */
+    /* 0: iova and target are aligned to `length`. Else target - iova is an odd multiple of 2^skew_shift, so that no
+     * leaf above 2^skew_shift fits anywhere. */
+    unsigned skew_shift;
+};
+
+struct bench_table {
+    const struct engine *engine;
+    const struct table_shape *shape;
+    bool is_cold;
+    struct table_pool pool;
+    struct pt pt;
+    uint64_t iova_start; /* of place 0 */
+    uint64_t iova_stride;
+    uint64_t target_start;
+    uint64_t target_stride;
+    uint64_t places;
+    unsigned leaf_shift; /* the leaf that must come out */
+    unsigned leaf_level;
+    uint64_t unmap_unit;          /* longest piece of an unmap that covers no table */
+    uint64_t leaves;              /* of one place */
+    uint64_t done;                /* places of the last run */
+    uint64_t failures;            /* not 0: some call of a run returned the wrong thing */
+    uint32_t pages_settled;       /* pages of tables between batches */
+    uint64_t allocations_settled; /* warm: made by set-up, and none after */
+};
+
+/* The shapes of the map and unmap cases: 1x4K .. 1x1G, 256x4K, 256x2M, 256x1G, 1GiB_as_4K, 1GiB_as_2M, 1GiB_best. */
+const struct table_shape *bench_shape_at(unsigned index); /* NULL past the end */
+
+/* Rows to measure: index -> engine that this CPU runs, NULL past the end. */
+const struct engine *bench_engine_at(unsigned index);
+
+/* "warm", "cold", "warm-vector", "cold-vector". */
+const char *bench_state_name(const struct engine *engine, bool is_cold);
+
+/*
+ * Make an empty table and lay out the places of the case (bench->shape is a table_shape); fill in leaves, mapped_bytes,
+ * table_bytes and batch. NULL: *message says why.
+ */
+struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message);
+void bench_table_close(struct bench_table *table);
+
+/* Map every place once and take them out again, so that the tables exist; note how many there are. False: message. */
+bool bench_table_warm(struct bench_table *table, char *message);
+
+/* Sizes of leaves that a format has: bit s = 2^s bytes. */
+uint64_t bench_leaf_sizes(const char *format);
+
+/* Start again with an empty tree, and with a pool that never was used. */
+void bench_table_clear(struct bench_table *table);
+
+/* Start again with an empty tree whose root is as high as the places need. The pool keeps its warm pages. */
+void bench_table_renew(struct bench_table *table);
+
+/* Untimed: map or unmap places [0, count), unmaps in pieces that keep the tables. False: a call failed. */
+bool bench_table_map(struct bench_table *table, uint64_t count);
+bool bench_table_unmap(struct bench_table *table, uint64_t count);
+
+/* Every place is mapped as wanted: the first, middle and last byte of every leaf, and every item's level and size. */
+bool bench_table_verify_mapped(const struct bench_table *table, char *message);
+
+/* Nothing is mapped at all. */
+bool bench_table_verify_empty(const struct bench_table *table, char *message);
+
+/* Did any call of a run fail, did a table come or go since set-up? */
+bool bench_table_settle(const struct bench_table *table, char *message);
+
+static inline iova_t bench_table_iova(const struct bench_table *table, uint64_t place)
+{
+    return iova(table->iova_start + place * table->iova_stride);
+}
+
+static inline hpa_t bench_table_target(const struct bench_table *table, uint64_t place)
+{
+    return hpa(table->target_start + place * table->target_stride);
+}

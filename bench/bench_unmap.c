@@ -1,0 +1,123 @@
+/*
+ * What does one unmap call cost, by size and by leaf? Shapes as in bench_map.c. The gather starts empty for each call
+ * and no flush follows: invalidation is the hardware driver's.
+ *
+ *   warm   the tables stay. 1GiB_as_4K is the one shape whose single call would cover whole tables, which frees them;
+ *          its warm case is one operation of 1024 calls of 1 MiB.
+ *   cold   the tables go: one call over whole, full tables, and the sync that gives them back. Only 1GiB_as_4K and
+ *          1GiB_as_2M fill whole tables, so only they have it.
+ */
+#include "bench_table.h"
+
+#include "base/bits.h"
+
+#include <string.h>
+
+static uint64_t run_warm(struct bench_table *table, uint64_t count)
+{
+    const uint64_t length = table->shape->length;
+    const uint64_t unit = table->leaves > 512 ? table->unmap_unit : length;
+    uint64_t failures = 0;
+
+    for (uint64_t place = 0; place < count; place++) {
+        const uint64_t start = bench_table_iova(table, place).value;
+
+        for (uint64_t done = 0; done < length; done += unit) {
+            struct pt_gather gather = pt_gather_empty();
+
+            failures |= pt_unmap_range(&table->pt, iova(start + done), unit, &gather) ^ unit;
+            failures |= gather.freed.count;
+        }
+    }
+    return failures;
+}
+
+static uint64_t run_cold(struct bench_table *table, uint64_t count)
+{
+    const uint64_t length = table->shape->length;
+    uint64_t failures = 0;
+
+    for (uint64_t place = 0; place < count; place++) {
+        struct pt_gather gather = pt_gather_empty();
+
+        failures |= pt_unmap_range(&table->pt, bench_table_iova(table, place), length, &gather) ^ length;
+        failures |= gather.freed.count == 0;
+        pt_gather_sync(&table->pt, &gather);
+    }
+    return failures;
+}
+
+static void run(void *work, uint64_t count)
+{
+    struct bench_table *table = work;
+
+    table->failures |= table->is_cold ? run_cold(table, count) : run_warm(table, count);
+    table->done = count;
+}
+
+static void reset(void *work)
+{
+    struct bench_table *table = work;
+
+    if (!bench_table_map(table, table->done)) table->failures = 1;
+}
+
+static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
+{
+    struct bench_table *table = bench_table_open(bench, facts, message);
+
+    if (!table) return NULL;
+    table->done = table->places;
+    reset(table);
+    run(table, table->places);
+    table->pages_settled = table->pool.live_pages;
+    reset(table);
+    table->allocations_settled = table->pool.allocations;
+    return table;
+}
+
+static bool verify(void *work, char *message)
+{
+    return bench_table_verify_empty(work, message);
+}
+
+/* The places are mapped again: they must be right, and when they are gone, as many tables be left as after set-up. */
+static bool settle(void *work, char *message)
+{
+    struct bench_table *table = work;
+
+    if (!bench_table_verify_mapped(table, message)) return false;
+    run(table, table->places);
+    return bench_table_verify_empty(table, message) && bench_table_settle(table, message);
+}
+
+static void tear_down(void *work)
+{
+    bench_table_close(work);
+}
+
+static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down };
+
+static void add(struct bench_list *list, const struct engine *engine, const struct table_shape *shape, bool is_cold)
+{
+    struct bench_case *bench =
+        bench_list_add(list, "unmap/%s/%s/%s", engine->format, shape->name, bench_state_name(engine, is_cold));
+
+    bench->family = &unmaps;
+    bench->engine = engine;
+    bench->shape = shape;
+    bench->is_cold = is_cold;
+}
+
+void bench_add_unmaps(struct bench_list *list)
+{
+    const struct engine *engine;
+    const struct table_shape *shape;
+
+    for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
+        for (unsigned k = 0; (shape = bench_shape_at(k)); k++) add(list, engine, shape, false);
+        for (unsigned k = 0; (shape = bench_shape_at(k)); k++) {
+            if (strncmp(shape->name, "1GiB_as_", 8) == 0) add(list, engine, shape, true);
+        }
+    }
+}
