@@ -60,10 +60,10 @@ const char *iommu_walker_name(const struct iommu_walker *walker);
 /* How hardware is told to walk one table: what a device table entry holds for it. */
 struct iommu_table {
     const struct iommu_walker *walker; /* iommu_find_walker(engine->format); looked up once, not per walk */
-    uint64_t root;      /* address of the top table, in the space its items use */
-    unsigned top_level; /* level of the top table, 0 = smallest leaves */
-    unsigned va_bits;   /* addresses beyond fault as canonical (amdv1 growing tables: what top_level decodes) */
-    unsigned oa_bits;   /* leaves that reach beyond fault as reserved bits; a table only needs memory where it lies */
+    uint64_t root;                     /* address of the top table, in the space its items use */
+    unsigned top_level;                /* level of the top table, 0 = smallest leaves */
+    unsigned va_bits;    /* addresses beyond fault as canonical (amdv1 growing tables: what top_level decodes) */
+    unsigned oa_bits;    /* leaves that reach beyond fault as reserved bits; a table only needs memory where it lies */
     uint64_t c_bit_mask; /* stripped from every address; 0 = none */
     bool sign_extend;
     bool set_accessed_dirty; /* the walk sets A and D in the leaf as hardware does */
@@ -77,19 +77,19 @@ enum iommu_access { IOMMU_READ, IOMMU_WRITE };
  */
 struct iommu_leaf {
     enum iommu_fault fault;
-    uint64_t address;  /* output address of the byte asked for */
-    unsigned shift;    /* size of the leaf: contiguous runs as a whole */
-    bool readable, writable; /* AND over the path, as hardware combines them */
+    uint64_t address;                       /* output address of the byte asked for */
+    unsigned shift;                         /* size of the leaf: contiguous runs as a whole */
+    bool readable, writable;                /* AND over the path, as hardware combines them */
     bool dirty, forced_coherent, encrypted; /* bits of the leaf */
-    unsigned level;    /* where the walk ended */
-    unsigned reads;    /* items fetched */
-    uint64_t items[IOMMU_PATH_MAX]; /* raw items as read, top first, `reads` of them */
+    unsigned level;                         /* where the walk ended */
+    unsigned reads;                         /* items fetched */
+    uint64_t items[IOMMU_PATH_MAX];         /* raw items as read, top first, `reads` of them */
 };
 
 /*
- * Fetches and updates one word of a table for a walker. read: false = no memory, or the fetch itself faulted. cas: false
- * = the same, or the word no longer holds `expected`; the walker reads it again to tell the two apart, and walks again
- * from the root where the word has changed.
+ * Fetches and updates one word of a table for a walker. read: false = no memory, or the fetch itself faulted. cas:
+ * false = the same, or the word no longer holds `expected`; the walker reads it again to tell the two apart, and walks
+ * again from the root where the word has changed.
  */
 struct iommu_memory {
     bool (*read)(void *context, uint64_t address, uint64_t *value);
@@ -147,20 +147,19 @@ const struct iommu_variant *iommu_find_variant(const char *name);
 const struct iommu_variant *iommu_variant_at(unsigned index);
 
 struct iommu_switches {
-    bool recheck_on_hit;          /* no  */
-    bool invalidate_on_rmpupdate; /* no  */
-    bool check_validated;         /* no  */
-    bool shared_read_checked;     /* yes */
-    bool ats_translated_checked;  /* yes */
+    bool recheck_on_hit;                          /* no  */
+    bool invalidate_on_rmpupdate;                 /* no  */
+    bool check_validated;                         /* no  */
+    bool shared_read_checked;                     /* yes */
+    bool ats_translated_checked;                  /* yes */
     bool leaf_only_invalidation_keeps_walk_cache; /* yes: an invalidation with PDE = 0 drops leaves only */
 };
 
 /*
- * recheck_on_hit                 the RMP check is repeated for the page touched by a hit; a failure faults, the entry stays
- * invalidate_on_rmpupdate        iommu_rmp_changed drops IOTLB entries over the page
- * check_validated                private accesses need the Validated bit
- * shared_read_checked            no: shared reads skip the owner check, and their entry serves reads only
- * ats_translated_checked         no: requests with is_translated pass unchecked
+ * recheck_on_hit                 the RMP check is repeated for the page touched by a hit; a failure faults, the entry
+ * stays invalidate_on_rmpupdate        iommu_rmp_changed drops IOTLB entries over the page check_validated private
+ * accesses need the Validated bit shared_read_checked            no: shared reads skip the owner check, and their entry
+ * serves reads only ats_translated_checked         no: requests with is_translated pass unchecked
  * leaf_only_invalidation_keeps_walk_cache  no: an invalidation with PDE = 0 drops cached upper levels too
  */
 struct iommu_switches iommu_default_switches(void);
@@ -216,24 +215,24 @@ struct iommu_request {
     unsigned device;
     iova_t address;
     enum iommu_access access;
-    bool is_private; /* C-bit side; ignored (shared) for T=0 devices */
-    uint32_t pasid;  /* 20 bits; part of the tag of S1 entries, ignored where the device has no S1 */
+    bool is_private;    /* C-bit side; ignored (shared) for T=0 devices */
+    uint32_t pasid;     /* 20 bits; part of the tag of S1 entries, ignored where the device has no S1 */
     bool is_translated; /* ATS: `address` is an hpa from the device's own cache; no walk, no fill, owner check only */
 };
 
 struct iommu_outcome {
     enum iommu_fault fault;
-    bool of_s1_table;   /* the fault was met fetching a guest S1 table */
-    hpa_t hpa;          /* of the byte asked for, if no fault */
-    bool is_hit;        /* served from the IOTLB */
+    bool of_s1_table;     /* the fault was met fetching a guest S1 table */
+    hpa_t hpa;            /* of the byte asked for, if no fault */
+    bool is_hit;          /* served from the IOTLB */
     bool from_walk_cache; /* a walk began at a cached upper-level item, which may be stale */
-    unsigned fill_shift; /* size of the entry filled or hit: 12 or 21 under an RMP, also 30 by FILL_S1_S2; 0 = none */
+    unsigned fill_shift;  /* size of the entry filled or hit: 12 or 21 under an RMP, also 30 by FILL_S1_S2; 0 = none */
     unsigned s1_shift, s2_shift; /* leaf sizes met, 0 = no such stage or a hit */
-    unsigned reads;     /* memory reads of the walk, S1, S2 and A/D updates */
-    bool repaired;      /* variant cpu: a psmash or resize would have repaired a mismatch; counted */
-    uint64_t entry_input; /* base of the IOTLB entry, input side */
-    uint64_t entry_hpa;   /* and output side */
-    bool readable, writable; /* rights of the entry */
+    unsigned reads;              /* memory reads of the walk, S1, S2 and A/D updates */
+    bool repaired;               /* variant cpu: a psmash or resize would have repaired a mismatch; counted */
+    uint64_t entry_input;        /* base of the IOTLB entry, input side */
+    uint64_t entry_hpa;          /* and output side */
+    bool readable, writable;     /* rights of the entry */
 };
 
 /*
@@ -263,9 +262,9 @@ void iommu_decode_inv_address(uint64_t encoded, uint64_t *first, uint64_t *last)
  */
 struct iommu_inv_pages {
     uint16_t domain_id;
-    uint64_t address;  /* encoded, with S in bit 0 */
-    bool page_tables;  /* PDE: drop cached upper levels too */
-    bool guest;        /* GN: S1 entries, of `pasid` only */
+    uint64_t address; /* encoded, with S in bit 0 */
+    bool page_tables; /* PDE: drop cached upper levels too */
+    bool guest;       /* GN: S1 entries, of `pasid` only */
     uint32_t pasid;
 };
 

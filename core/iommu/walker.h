@@ -51,6 +51,7 @@ struct walk {
     const struct walk_start *start;         /* NULL: from the root */
     struct iommu_leaf leaf;                 /* out */
     struct walk_start path[IOMMU_PATH_MAX]; /* out: what was fetched, leaf.reads of them, top first */
+    bool restarted;                         /* out: an item had changed; the walk began again at the root */
 };
 
 struct walk_job {
@@ -205,6 +206,7 @@ static inline void walk_run(const struct walk_format *format, const struct walk_
 {
     const struct walk_start *start = job->walk->start;
 
+    job->walk->restarted = false;
     if (!walk_is_canonical(format, job->table, job->walk->input)) {
         job->walk->leaf = (struct iommu_leaf){ .fault = IOMMU_CANONICAL, .level = job->table->top_level };
         return;
@@ -213,6 +215,7 @@ static inline void walk_run(const struct walk_format *format, const struct walk_
         CHECK(i < WALK_RESTARTS_MAX);
         job->walk->leaf = (struct iommu_leaf){ 0 };
         if (walk_pass(format, job, start)) return;
+        job->walk->restarted = true;
         start = NULL;
     }
 }

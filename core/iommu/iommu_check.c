@@ -1,0 +1,84 @@
+#include "iommu/iommu_check.h"
+
+#include "base/bits.h"
+
+static enum iommu_fault check_private_entry(const struct iommu_config *config, const struct rmp_question *question,
+                                            const struct rmp_entry *entry)
+{
+    if (!entry->assigned || entry->asid != question->asid || question->asid == 0) return IOMMU_RMP_OWNER;
+    if (config->variant->owner_only) return IOMMU_NO_FAULT;
+    if (entry->gpa != align_down(question->gpa, RMP_PAGE_SHIFT)) return IOMMU_RMP_GPA;
+    if (entry->immutable) return IOMMU_RMP_IMMUTABLE;
+    return IOMMU_NO_FAULT;
+}
+
+/* Step 5. The class to go on with is in answer->is_large. */
+static void apply_size_rule(enum iommu_size_rule rule, bool rmp_is_large, struct rmp_answer *answer)
+{
+    if (rule == SIZE_IGNORED || answer->is_large == rmp_is_large) return;
+    switch (rule) {
+    case SIZE_IGNORED: break;
+    case SIZE_MUST_MATCH: answer->fault = IOMMU_RMP_SIZE; break;
+    case SIZE_SMALL_EXPANDS:
+        if (answer->is_large) answer->fault = IOMMU_RMP_SIZE;
+        answer->is_large = true;
+        break;
+    case SIZE_REPAIRED:
+        answer->repaired = true;
+        answer->is_large = false;
+        break;
+    case SIZE_MISMATCH_SHRINKS: answer->is_large = false; break;
+    }
+}
+
+static struct rmp_answer check_private(const struct iommu_config *config, const struct rmp_question *question)
+{
+    struct rmp_answer answer = { .is_large = question->s2_is_large };
+    struct rmp_entry entry;
+
+    if (!rmp_lookup(config->rmp, hpa(question->hpa), &entry)) {
+        answer.fault = IOMMU_RMP_RANGE;
+        return answer;
+    }
+    answer.fault = check_private_entry(config, question, &entry);
+    if (answer.fault != IOMMU_NO_FAULT || config->variant->owner_only) return answer;
+    apply_size_rule(config->variant->size_rule, entry.size == RMP_2M, &answer);
+    if (answer.fault == IOMMU_NO_FAULT && config->switches.check_validated && !entry.validated) {
+        answer.fault = IOMMU_RMP_NOT_VALIDATED;
+    }
+    return answer;
+}
+
+static struct rmp_answer check_shared(const struct iommu_config *config, const struct rmp_question *question)
+{
+    const bool whole_piece = question->s2_is_large && !config->variant->owner_only;
+    struct rmp_answer answer = { .is_large = question->s2_is_large };
+    struct rmp_entry entry;
+
+    if (question->access == IOMMU_READ && !config->switches.shared_read_checked) {
+        answer.read_only = true;
+        return answer;
+    }
+    if (whole_piece) {
+        if (!rmp_region_is_shared(config->rmp, hpa(question->hpa))) answer.fault = IOMMU_RMP_OWNER;
+    } else if (rmp_lookup(config->rmp, hpa(question->hpa), &entry) && entry.assigned) {
+        answer.fault = IOMMU_RMP_OWNER;
+    }
+    return answer;
+}
+
+struct rmp_answer iommu_check_rmp(const struct iommu_config *config, const struct rmp_question *question)
+{
+    if (!iommu_has_rmp(config)) return (struct rmp_answer){ .is_large = question->s2_is_large };
+    return question->is_private ? check_private(config, question) : check_shared(config, question);
+}
+
+enum iommu_fault iommu_check_translated(const struct iommu_config *config, const struct rmp_question *question)
+{
+    const struct iommu_variant owner_only = { .checks_owner = config->variant->checks_owner, .owner_only = true };
+    struct iommu_config narrowed = *config;
+
+    if (!config->switches.ats_translated_checked) return IOMMU_NO_FAULT;
+    narrowed.variant = &owner_only;
+    return iommu_check_rmp(&narrowed, question).fault;
+}
