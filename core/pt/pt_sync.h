@@ -39,58 +39,97 @@ static inline bool pt_sync_exchange(pt_item_t *item, uint64_t *expected, uint64_
     return __atomic_compare_exchange_n(item, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-/* Are all `count` items zero? */
-static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
+/* A plain load for tests of items that only this call may change (formats.md 2.11). */
+static inline uint64_t pt_sync_peek(const pt_item_t *item)
 {
-    uint64_t seen = 0;
-    unsigned i = 0;
-
-#if PT_VECTOR
-    /* A plain 16-byte load may be split; that is harmless here: the caller owns these items' range (formats.md 2.11).
-     */
-    if (count >= 9) {
-        __m128i wide = _mm_setzero_si128();
-
-        if ((uintptr_t)items & 15) seen = __atomic_load_n(&items[i++], __ATOMIC_RELAXED);
-        for (; i + 8 <= count; i += 8) {
-            const __m128i *at = (const __m128i *)(const void *)(items + i);
-
-            wide = _mm_or_si128(wide, _mm_or_si128(_mm_or_si128(at[0], at[1]), _mm_or_si128(at[2], at[3])));
-        }
-        seen |= (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(wide, _mm_unpackhi_epi64(wide, wide)));
-    }
-#endif
-#pragma GCC unroll 8
-    for (; i < count; i++) seen |= __atomic_load_n(&items[i], __ATOMIC_RELAXED);
-    return seen == 0;
+    return __atomic_load_n(item, __ATOMIC_RELAXED);
 }
 
-/* items[i] = value + i * step. */
-static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value, uint64_t step)
+/*
+ * Are all `count` items zero? Eight a turn into four sums: one sum would be a chain of `count` dependent steps.
+ * The vector build's 16-byte loads may be split by the CPU; that is harmless, the caller owns these items' range.
+ */
+static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
 {
-    unsigned i = 0;
+    const pt_item_t *const end = items + count;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
 
 #if PT_VECTOR
-    if (count >= 4) {
-        __m128i pair, two_steps;
+    if (count >= 9) {
+        __m128i wide0 = _mm_setzero_si128(), wide1 = wide0, wide2 = wide0, wide3 = wide0;
 
-        if ((uintptr_t)items & 15) {
-            pt_sync_store(&items[0], value);
-            i = 1;
-            value += step;
+        if ((uintptr_t)items & 15) a = pt_sync_peek(items++);
+        for (; end - items >= 8; items += 8) {
+            const __m128i *at = (const __m128i *)(const void *)items;
+
+            wide0 = _mm_or_si128(wide0, at[0]);
+            wide1 = _mm_or_si128(wide1, at[1]);
+            wide2 = _mm_or_si128(wide2, at[2]);
+            wide3 = _mm_or_si128(wide3, at[3]);
         }
-        pair = _mm_set_epi64x((long long)(value + step), (long long)value);
-        two_steps = _mm_set1_epi64x((long long)(2 * step));
-        for (; i + 2 <= count; i += 2) {
-            _mm_store_si128((__m128i *)(void *)(items + i), pair);
-            pair = _mm_add_epi64(pair, two_steps);
-        }
-        value = (uint64_t)_mm_cvtsi128_si64(pair);
+        wide0 = _mm_or_si128(_mm_or_si128(wide0, wide1), _mm_or_si128(wide2, wide3));
+        b = (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(wide0, _mm_unpackhi_epi64(wide0, wide0)));
     }
 #endif
-#pragma GCC unroll 8
-    for (; i < count; i++) {
-        pt_sync_store(&items[i], value);
+    for (; end - items >= 8; items += 8) {
+        a |= pt_sync_peek(&items[0]) | pt_sync_peek(&items[4]);
+        b |= pt_sync_peek(&items[1]) | pt_sync_peek(&items[5]);
+        c |= pt_sync_peek(&items[2]) | pt_sync_peek(&items[6]);
+        d |= pt_sync_peek(&items[3]) | pt_sync_peek(&items[7]);
+    }
+    for (; items < end; items++) a |= pt_sync_peek(items);
+    return (a | b | c | d) == 0;
+}
+
+/* items[i] = value + i * step, ascending. Eight a turn, each from the turn's first value: no chain of additions. */
+static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value, uint64_t step)
+{
+    pt_item_t *const end = items + count;
+
+#if PT_VECTOR
+    if (count >= 9) {
+        __m128i pair0, pair1, pair2, pair3, turn;
+
+        if ((uintptr_t)items & 15) {
+            pt_sync_store(items++, value);
+            value += step;
+        }
+        pair0 = _mm_set_epi64x((long long)(value + step), (long long)value);
+        turn = _mm_set1_epi64x((long long)(2 * step));
+        pair1 = _mm_add_epi64(pair0, turn);
+        pair2 = _mm_add_epi64(pair1, turn);
+        pair3 = _mm_add_epi64(pair2, turn);
+        turn = _mm_set1_epi64x((long long)(8 * step));
+        for (; end - items >= 8; items += 8) {
+            __m128i *at = (__m128i *)(void *)items;
+
+            _mm_store_si128(&at[0], pair0);
+            _mm_store_si128(&at[1], pair1);
+            _mm_store_si128(&at[2], pair2);
+            _mm_store_si128(&at[3], pair3);
+            pair0 = _mm_add_epi64(pair0, turn);
+            pair1 = _mm_add_epi64(pair1, turn);
+            pair2 = _mm_add_epi64(pair2, turn);
+            pair3 = _mm_add_epi64(pair3, turn);
+        }
+        value = (uint64_t)_mm_cvtsi128_si64(pair0);
+    }
+#endif
+    for (; end - items >= 8; items += 8) {
+        const uint64_t middle = value + 4 * step;
+
+        pt_sync_store(&items[0], value);
+        pt_sync_store(&items[1], value + step);
+        pt_sync_store(&items[2], value + 2 * step);
+        pt_sync_store(&items[3], value + 3 * step);
+        pt_sync_store(&items[4], middle);
+        pt_sync_store(&items[5], middle + step);
+        pt_sync_store(&items[6], middle + 2 * step);
+        pt_sync_store(&items[7], middle + 3 * step);
+        value += 8 * step;
+    }
+    for (; items < end; items++) {
+        pt_sync_store(items, value);
         value += step;
     }
 }
