@@ -200,6 +200,7 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
     for (unsigned i = 0; i < count; i++) {
         const uint64_t item = pt_sync_load(&items[i]);
         const uint64_t va = walk->va + ((uint64_t)i << item_shift(walk->level));
+        struct table_list freed = table_list_empty();
 
         if (FMT(kind)(item, walk->level) == PT_LEAF) {
             if (i == 0 || !FAULT(PT_OVERWRITE_LEAF)) return -EADDRINUSE;
@@ -209,8 +210,8 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
         if (!subtree_is_empty(pt, table_of_item(pt, item), walk->level - 1)) return -EADDRINUSE;
         pt_sync_store(&items[i], 0);
         if (is_incoherent(pt)) flush(pt, &items[i], 0, 1);
-        retire_subtree(pt, &walk->gather.freed, table_of_item(pt, item), walk->level - 1);
-        gather_add(&walk->gather, va, va + low_mask(item_shift(walk->level)));
+        retire_subtree(pt, &freed, table_of_item(pt, item), walk->level - 1);
+        gather_removed(pt, &walk->gather, va, va + low_mask(item_shift(walk->level)), &freed);
     }
     return 0;
 }

@@ -96,18 +96,15 @@ static uint64_t FMT(unmap_range)(struct pt *pt, iova_t start, uint64_t length, s
     if (!range_is_inside(pt, walk.top_level, start.value, last)) return 0;
     removed = clear_range(pt, &walk, start.value, last, &freed) - start.value;
     if (removed == 0) return 0;
-    if (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, start.value, start.value + removed - 1))
-        pt_gather_sync(pt, gather);
-    if (FAULT(PT_GATHER_REQUESTED_LENGTH) && removed > length) {
-        fault_triggered();
-        gather_add(gather, start.value, last);
-    } else {
-        gather_add(gather, start.value, start.value + removed - 1);
-    }
     if (FAULT(PT_FREE_BEFORE_SYNC) && freed.count) {
         fault_triggered();
         table_pool_free_list(pt->pool, &freed);
     }
-    table_pool_splice(pt->pool, &gather->freed, &freed);
+    if (FAULT(PT_GATHER_REQUESTED_LENGTH) && removed > length) {
+        fault_triggered();
+        gather_removed(pt, gather, start.value, last, &freed);
+        return removed;
+    }
+    gather_removed(pt, gather, start.value, start.value + removed - 1, &freed);
     return removed;
 }

@@ -166,6 +166,15 @@ static inline void gather_add(struct pt_gather *gather, uint64_t first, uint64_t
     gather->last.value = max_u64(gather->last.value, last);
 }
 
+/* As gather_add, with the tables that went too. Where gaps are not allowed, what is gathered so far is synced first. */
+static inline void gather_removed(struct pt *pt, struct pt_gather *gather, uint64_t first, uint64_t last,
+                                  struct table_list *freed)
+{
+    if (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, first, last)) pt_gather_sync(pt, gather);
+    gather_add(gather, first, last);
+    table_pool_splice(pt->pool, &gather->freed, freed);
+}
+
 /* Free the subtree below `table`, and the table. Recursion is bounded by the level. */
 static void free_subtree(struct pt *pt, pt_item_t *table, unsigned level, unsigned item_count)
 {
