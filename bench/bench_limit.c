@@ -24,7 +24,6 @@
 #endif
 
 #define FIRST_ITEM (UINT64_C(1) << 44 | 1)
-#define ITEM_STEP  UINT64_C(4096)
 
 struct limit {
     struct table_pool pool;
@@ -48,36 +47,35 @@ static const struct limit_shape {
 };
 
 #if defined(__x86_64__)
-static void store_sse2(uint64_t *items, size_t count, uint64_t first, uint64_t step)
-{
-    __m128i low = _mm_set_epi64x((long long)(first + step), (long long)first);
-    const __m128i next = _mm_set1_epi64x((long long)(2 * step));
-
-    for (size_t i = 0; i < count; i += 8) {
-        for (size_t k = 0; k < 8; k += 2) {
-            _mm_store_si128((__m128i *)(void *)(items + i + k), low);
-            low = _mm_add_epi64(low, next);
-        }
-    }
-}
-
+/* name, CPU feature, vector type, its words, and the intrinsics to load, broadcast, add and store. */
 #define DEFINE_STORE(name, cpu, vector, words, load, broadcast, add, write)                                            \
-    __attribute__((target(cpu))) static void name(uint64_t *items, size_t count, uint64_t first, uint64_t step)        \
+    __attribute__((target(cpu))) static void name(uint64_t *items, size_t count, uint64_t first)                       \
     {                                                                                                                  \
-        uint64_t start[words] __attribute__((aligned(64)));                                                            \
-        const vector next = broadcast((long long)(words * step));                                                      \
-        vector item;                                                                                                   \
+        static const uint64_t offsets[8] __attribute__((aligned(64))) = { 0,                                           \
+                                                                          BENCH_ITEM_STEP,                             \
+                                                                          2 * BENCH_ITEM_STEP,                         \
+                                                                          3 * BENCH_ITEM_STEP,                         \
+                                                                          4 * BENCH_ITEM_STEP,                         \
+                                                                          5 * BENCH_ITEM_STEP,                         \
+                                                                          6 * BENCH_ITEM_STEP,                         \
+                                                                          7 * BENCH_ITEM_STEP };                       \
+        const vector step = broadcast((long long)(words * BENCH_ITEM_STEP));                                           \
+        vector item0 = add(load((const vector *)(const void *)offsets), broadcast((long long)first));                  \
                                                                                                                        \
-        for (unsigned i = 0; i < words; i++) start[i] = first + i * step;                                              \
-        item = load((const vector *)(const void *)start);                                                              \
         for (size_t i = 0; i < count; i += 4 * words) {                                                                \
-            for (size_t k = 0; k < 4 * words; k += words) {                                                            \
-                write((vector *)(void *)(items + i + k), item);                                                        \
-                item = add(item, next);                                                                                \
-            }                                                                                                          \
+            const vector item1 = add(item0, step);                                                                     \
+            const vector item2 = add(item1, step);                                                                     \
+            const vector item3 = add(item2, step);                                                                     \
+                                                                                                                       \
+            write((vector *)(void *)(items + i), item0);                                                               \
+            write((vector *)(void *)(items + i + words), item1);                                                       \
+            write((vector *)(void *)(items + i + 2 * words), item2);                                                   \
+            write((vector *)(void *)(items + i + 3 * words), item3);                                                   \
+            item0 = add(item3, step);                                                                                  \
         }                                                                                                              \
     }
 
+DEFINE_STORE(store_sse2, "sse2", __m128i, 2, _mm_load_si128, _mm_set1_epi64x, _mm_add_epi64, _mm_store_si128)
 DEFINE_STORE(store_avx2, "avx2", __m256i, 4, _mm256_load_si256, _mm256_set1_epi64x, _mm256_add_epi64,
              _mm256_store_si256)
 DEFINE_STORE(store_avx2_stream, "avx2", __m256i, 4, _mm256_load_si256, _mm256_set1_epi64x, _mm256_add_epi64,
@@ -120,7 +118,7 @@ static void run(void *work, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t first = place * limit->items_per_place;
 
-        limit->store(limit->items + first, limit->items_per_place, FIRST_ITEM + first * ITEM_STEP, ITEM_STEP);
+        limit->store(limit->items + first, limit->items_per_place, FIRST_ITEM + first * BENCH_ITEM_STEP);
         if (++place == limit->places) place = 0;
     }
     limit->done = count;
@@ -192,7 +190,7 @@ static bool verify(void *work, char *message)
     const struct limit *limit = work;
 
     for (uint64_t i = 0; i < limit->places * limit->items_per_place; i++) {
-        if (limit->items[i] == FIRST_ITEM + i * ITEM_STEP) continue;
+        if (limit->items[i] == FIRST_ITEM + i * BENCH_ITEM_STEP) continue;
         snprintf(message, BENCH_MESSAGE_BYTES, "word %" PRIu64 " holds 0x%" PRIx64, i, limit->items[i]);
         return false;
     }
