@@ -104,12 +104,6 @@ static void an_address_without_a_clear_bit_names_everything(void **state)
 
 /* ---- the queue --------------------------------------------------------------------------------------------------- */
 
-static void map_private_page(struct machine *m, uint64_t offset)
-{
-    s2_put(m, TARGET_GPA + offset, 0, 1, AMD_RW | (TARGET_HPA + offset));
-    make_private(m, TARGET_HPA + offset, TARGET_GPA + offset, RMP_4K);
-}
-
 static bool inv(struct machine *m, uint64_t start, uint64_t length)
 {
     const struct iommu_inv_pages command = { .domain_id = DOMAIN,

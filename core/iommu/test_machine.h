@@ -185,3 +185,26 @@ static inline struct iommu_outcome dma(struct machine *m, unsigned device, uint6
     iommu_translate(m->iommu, &request, &outcome);
     return outcome;
 }
+
+/* One 4K page of TARGET, private, both tables in agreement. */
+static inline void map_private_page(struct machine *m, uint64_t offset)
+{
+    s2_put(m, TARGET_GPA + offset, 0, 1, AMD_RW | (TARGET_HPA + offset));
+    make_private(m, TARGET_HPA + offset, TARGET_GPA + offset, RMP_4K);
+}
+
+/* A write to the first byte of TARGET. */
+static inline void assert_fault(struct machine *m, unsigned device, enum iommu_fault fault, bool of_s1_table)
+{
+    const uint64_t input = iommu_device(m->iommu, device)->has_s1 ? TARGET_IOVA : TARGET_GPA;
+    const struct iommu_outcome outcome = dma(m, device, input, IOMMU_WRITE);
+
+    if (outcome.fault != fault) {
+        fail_msg("%s instead of %s", iommu_fault_name(outcome.fault), iommu_fault_name(fault));
+    }
+    assert_int_equal(outcome.of_s1_table, of_s1_table);
+    if (fault != IOMMU_NO_FAULT) {
+        assert_int_equal(outcome.hpa.value, 0);
+        assert_int_equal(iommu_stats(m->iommu)->faults[fault] > 0, true);
+    }
+}
