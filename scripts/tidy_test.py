@@ -183,6 +183,10 @@ class FunctionsTest(unittest.TestCase):
     def test_macro_bodies_are_not_read(self):
         self.assertEqual(self.read("#define M(a) \\\n    { \\\n    a\nint f(void)\n{\n}\n"), [("f", 4, 6, 0, 0)])
 
+    def test_macro_calls_without_semicolon_are_no_part_of_what_follows(self):
+        text = "DEFINE(a, b)\nDEFINE(c, d)\nstruct way {\n    int a;\n};\nDEFINE(e)\nint f(int a)\n{\n}\n"
+        self.assertEqual(self.read(text), [("f", 7, 9, 1, 0)])
+
     def test_functions_of_a_namespace_are_found(self):
         text = 'extern "C" {\nint f(void) { return 0; }\n}\nnamespace a {\nstruct B {\n    int g(int c) { return c; }\n};\n}\n'
         self.assertEqual(self.read(text), [("f", 2, 2, 0, 0), ("g", 6, 6, 1, 0)])

@@ -115,6 +115,12 @@ def count_parameters(inside):
     return count
 
 
+def is_macro_call(head):
+    """MACRO(...) and nothing else: a definition that needs no semicolon."""
+    texts = [token for _, token, _ in head]
+    return len(texts) > 2 and texts[0].isupper() and texts[1] == "(" and texts[-1] == ")" and len(groups(head)) == 1
+
+
 def brace_in_body(scope, previous):
     """A { in a function: "value" in an initialiser, a compound literal and a C++ lambda, else "block"."""
     if previous == ")":  # if (...) { and FOR_EACH(...) {, but = (struct x){ and return (struct x){
@@ -164,6 +170,8 @@ def step(scope, kind, token, line, previous):
     elif at_file and token == ";" and kind == "sign":
         scope.head = []
     elif at_file:
+        if kind == "word" and is_macro_call(scope.head) and line > scope.head[-1][2]:
+            scope.head = []
         scope.head.append((kind, token, line))
     return None
 

@@ -14,7 +14,7 @@ FUNCTION_LINES = 60
 PARAMETERS = 5
 NESTING = 3
 
-# The public calls whose arguments are the kernel's (map, dirty read) or the manual's (RMPQUERY): pt.h, rmp.h.
+# Calls whose arguments others decided: the kernel (map, dirty read: pt.h), the manual (RMPQUERY: rmp.h), libFuzzer.
 MORE_PARAMETERS = {
     "map_range": 6,
     "pt_map_range": 6,
@@ -22,6 +22,7 @@ MORE_PARAMETERS = {
     "read_and_clear_dirty": 7,
     "pt_read_and_clear_dirty": 7,
     "rmp_query": 6,
+    "LLVMFuzzerCustomCrossOver": 7,
 }
 
 # What each folder of core/ may include, itself apart.
