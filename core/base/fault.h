@@ -35,10 +35,15 @@ enum fault_id {
 bool fault_is_on(enum fault_id fault);
 /* The fault that is on changed something. */
 void fault_triggered(void);
+/* Print the counters of the fault that is on, for programs that end in abort(). */
+void fault_report(void);
 #define FAULT(name) fault_is_on(FAULT_##name)
 #else
 #define FAULT(name) false
 static inline void fault_triggered(void)
+{
+}
+static inline void fault_report(void)
 {
 }
 #endif

@@ -112,6 +112,17 @@ static inline void *table_pool_pointer(const struct table_pool *pool, uint64_t a
     return pool->bytes + (address - pool->base);
 }
 
+/* What turns addresses of the pool into pointers by one addition: pointer = address + origin, as integers. */
+static inline uintptr_t table_pool_origin(const struct table_pool *pool)
+{
+    return (uintptr_t)pool->bytes - (uintptr_t)pool->base;
+}
+
+static inline void *table_pool_pointer_at(uintptr_t origin, uint64_t address)
+{
+    return (void *)(origin + (uintptr_t)address);
+}
+
 /* The address of a pointer into the pool. */
 static inline uint64_t table_pool_address(const struct table_pool *pool, const void *pointer)
 {

@@ -85,6 +85,8 @@ struct pt {
     struct table_pool *pool;
     uint64_t page_sizes; /* bitmap of leaf sizes a map may use; bit s = 2^s bytes */
     uint64_t c_bit_mask; /* 0 or the C-bit */
+    uint64_t va_mask;    /* low va_bits: what indexes are taken from */
+    uintptr_t origin;    /* a table's address + origin is where it is in this process */
     uint32_t features;
     uint8_t va_bits;
     uint8_t oa_bits;

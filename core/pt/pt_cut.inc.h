@@ -76,7 +76,7 @@ static void cut_mark_dirty(struct pt *pt, pt_item_t *table, unsigned level)
     for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
         const uint64_t item = pt_sync_load(&table[i]);
 
-        if (is_table(item, level))
+        if (FMT(is_table)(item, level))
             cut_mark_dirty(pt, table_of_item(pt, item), level - 1);
         else
             pt_sync_store(&table[i], FMT(set_dirty)(item));

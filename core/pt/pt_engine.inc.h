@@ -19,7 +19,9 @@
 /* A wrong or missing hook stops the build here, by name. */
 #define FMT_HOOK(name, type) _Static_assert(_Generic(&FMT(name), type : 1, default : 0), #name ": see pt_format.h")
 FMT_HOOK(kind, enum pt_kind (*)(uint64_t, unsigned));
-FMT_HOOK(is_single, bool (*)(uint64_t, unsigned));
+FMT_HOOK(is_table, bool (*)(uint64_t, unsigned));
+FMT_HOOK(single_mask, uint64_t (*)(unsigned));
+FMT_HOOK(single_value, uint64_t (*)(unsigned));
 FMT_HOOK(leaf_sizes, uint64_t (*)(unsigned));
 FMT_HOOK(table_item, uint64_t (*)(const struct pt *, uint64_t, unsigned));
 FMT_HOOK(table_address, uint64_t (*)(const struct pt *, uint64_t));
@@ -114,6 +116,8 @@ static int FMT(init_table)(struct pt *pt, const struct pt_config *config)
         if (config->c_bit < FMT(GRANULE_SHIFT) || config->c_bit >= FMT(OA_BITS_MAX)) return -EINVAL;
         pt->c_bit_mask = bit(config->c_bit);
     }
+    pt->va_mask = low_mask(pt->va_bits);
+    pt->origin = table_pool_origin(pt->pool);
     pt->page_sizes = possible_page_sizes(pt, top_level);
     if (config->page_sizes) pt->page_sizes &= config->page_sizes;
     if (pt->page_sizes == 0) return -EINVAL;
@@ -155,18 +159,20 @@ static void FMT(get_info)(const struct pt *pt, struct pt_info *info)
 static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result)
 {
     const struct top top = load_top(pt);
-    pt_item_t *table = top.table;
-    uint64_t item;
     unsigned level = top.level;
+    unsigned shift = item_shift(level);
+    uint64_t item;
 
     if (!range_is_inside(pt, level, address.value, address.value)) return false;
-    for (item = pt_sync_load(&table[top_index(pt, address.value, level)]); is_table(item, level);
-         item = pt_sync_load(&table[index_of(address.value, level)])) {
-        table = table_of_item(pt, item);
+    item = pt_sync_load(&top.table[(address.value & pt->va_mask) >> shift]);
+    while (FMT(is_table)(item, level)) {
+        shift -= FMT(INDEX_BITS);
         level--;
+        item = pt_sync_load(&table_of_item(pt, item)[address.value >> shift & low_mask(FMT(INDEX_BITS))]);
     }
     if (FMT(kind)(item, level) != PT_LEAF) return false;
-    result->value = FMT(leaf_address)(pt, item, level) | (address.value & low_mask(FMT(leaf_shift)(item, level)));
+    if ((item & FMT(single_mask)(level)) != FMT(single_value)(level)) shift = FMT(leaf_shift)(item, level);
+    result->value = FMT(leaf_address)(pt, item, level) | (address.value & low_mask(shift));
     return true;
 }
 

@@ -15,7 +15,8 @@
  *
  * Hooks. `item` is a raw word, `oa` an output address, `attrs` the non-address bits of a leaf, `shift` a leaf size.
  *   enum pt_kind kind(item, level)              what the item is
- *   bool     is_single(item, level)             a leaf of exactly one item (a cheap test for loops)
+ *   bool     is_table(item, level)              kind == PT_TABLE, as one test
+ *   uint64_t single_mask(level), single_value(level)   item & mask == value: a leaf of exactly one item
  *   uint64_t leaf_sizes(level)                  bitmap of leaf sizes at this level
  *   uint64_t table_item(pt, address, level)     the item at `level` that points to the table at `address`
  *   uint64_t table_address(pt, item)            and back

@@ -134,7 +134,7 @@ static __attribute__((noinline)) int install_table(struct pt *pt, pt_item_t *at,
     }
     table_pool_free(pt->pool, child);
     *item = expected;
-    return is_table(expected, level) ? 0 : -EADDRINUSE;
+    return FMT(is_table)(expected, level) ? 0 : -EADDRINUSE;
 }
 
 /* Walk to the table of `level` that holds span's va, installing what is missing. 0, -EADDRINUSE, -ENOMEM. */
@@ -146,7 +146,7 @@ static inline int walk_install(struct pt *pt, struct walk *walk, uint64_t va, un
         pt_item_t *at = walk_item(pt, walk, va, at_level);
         uint64_t item = pt_sync_load(at);
 
-        if (!is_table(item, at_level)) {
+        if (!FMT(is_table)(item, at_level)) {
             int error = -EADDRINUSE;
 
             if (FMT(kind)(item, at_level) == PT_EMPTY) error = install_table(pt, at, at_level, &item);
@@ -184,7 +184,7 @@ static void retire_subtree(struct pt *pt, struct table_list *list, pt_item_t *ta
     for (unsigned i = 0; level > 0 && i < 1u << FMT(INDEX_BITS); i++) {
         const uint64_t item = pt_sync_load(&table[i]);
 
-        if (!is_table(item, level)) continue;
+        if (!FMT(is_table)(item, level)) continue;
         pt_sync_store(&table[i], 0);
         retire_subtree(pt, list, table_of_item(pt, item), level - 1);
     }
@@ -206,7 +206,7 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
             if (i == 0 || !FAULT(PT_OVERWRITE_LEAF)) return -EADDRINUSE;
             fault_triggered();
         }
-        if (!is_table(item, walk->level)) continue;
+        if (!FMT(is_table)(item, walk->level)) continue;
         if (!subtree_is_empty(pt, table_of_item(pt, item), walk->level - 1)) return -EADDRINUSE;
         pt_sync_store(&items[i], 0);
         if (is_incoherent(pt)) flush(pt, &items[i], 0, 1);
@@ -293,10 +293,37 @@ static inline int check_map(const struct pt *pt, const struct span *span)
 
     if (span->length == 0) return -EINVAL;
     if (last < span->va) return -EOVERFLOW;
-    if (!is_aligned(span->va | span->oa | span->length, trailing_zeros(pt->page_sizes))) return -ENXIO;
+    if ((span->va | span->oa | span->length) & ((pt->page_sizes & -pt->page_sizes) - 1)) return -ENXIO;
     if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
     if (pt->features & PT_SIGN_EXTEND && !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last)) return -ERANGE;
     return 0;
+}
+
+/*
+ * One smallest page where every table exists and the item is empty: nearly all maps of a DMA API (formats.md 2.6b).
+ * False: nothing was done, the full path decides.
+ */
+static inline bool map_one(struct pt *pt, const struct span *span)
+{
+    const struct top top = load_top(pt);
+    unsigned level = top.level;
+    unsigned shift = item_shift(level);
+    pt_item_t *at;
+
+    if (!(pt->page_sizes & bit(FMT(GRANULE_SHIFT))) || is_incoherent(pt)) return false;
+    if (!range_is_inside(pt, level, span->va, span->va)) return false;
+    at = &top.table[(span->va & pt->va_mask) >> shift];
+    while (level > 0) {
+        const uint64_t item = pt_sync_load(at);
+
+        if (!FMT(is_table)(item, level)) return false;
+        shift -= FMT(INDEX_BITS);
+        level--;
+        at = &table_of_item(pt, item)[span->va >> shift & low_mask(FMT(INDEX_BITS))];
+    }
+    if (pt_sync_peek(at) != 0) return false;
+    pt_sync_store(at, FMT(leaf_item)(span->attrs, span->oa, 0, FMT(GRANULE_SHIFT)));
+    return true;
 }
 
 static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped)
@@ -311,6 +338,10 @@ static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t le
     error = FMT(attrs)(pt, prot, &span.attrs);
     if (!error) error = check_map(pt, &span);
     if (error) return error;
+    if (length == bit(FMT(GRANULE_SHIFT)) && map_one(pt, &span)) {
+        *mapped = length;
+        return 0;
+    }
     walk_start(pt, &walk);
     if (!range_is_inside(pt, walk.top_level, span.va, span.va + length - 1) ||
         level_of_shift(greedy_shift(pt->page_sizes, &span)) > walk.top_level) {

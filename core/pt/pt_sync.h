@@ -133,3 +133,43 @@ static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value
         value += step;
     }
 }
+
+/*
+ * Clear items from `items` on, up to `end`, as long as (item & mask) == value; `value` lies inside `mask`. Returns the
+ * first item that was not cleared. Eight a turn: bits that must be set are ANDed, bits that must not be are ORed.
+ */
+static inline pt_item_t *pt_sync_clear_while(pt_item_t *items, pt_item_t *end, uint64_t mask, uint64_t value)
+{
+#if PT_VECTOR
+    const __m128i wide_mask = _mm_set1_epi64x((long long)mask), wide_value = _mm_set1_epi64x((long long)value);
+    const __m128i zero = _mm_setzero_si128();
+
+    if ((uintptr_t)items & 15 && items < end && (pt_sync_peek(items) & mask) == value) pt_sync_store(items++, 0);
+    for (; !((uintptr_t)items & 15) && end - items >= 8; items += 8) {
+        __m128i *at = (__m128i *)(void *)items;
+        const __m128i all = _mm_and_si128(_mm_and_si128(at[0], at[1]), _mm_and_si128(at[2], at[3]));
+        const __m128i any = _mm_or_si128(_mm_or_si128(at[0], at[1]), _mm_or_si128(at[2], at[3]));
+        const __m128i wrong = _mm_or_si128(_mm_xor_si128(_mm_and_si128(all, wide_mask), wide_value),
+                                           _mm_xor_si128(_mm_and_si128(any, wide_mask), wide_value));
+
+        if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, zero)) != 0xffff) break;
+        for (unsigned i = 0; i < 4; i++) _mm_store_si128(&at[i], zero);
+    }
+#endif
+    for (; end - items >= 8; items += 8) {
+        uint64_t all = pt_sync_peek(&items[0]), any = all;
+
+#pragma GCC unroll 8
+        for (unsigned i = 1; i < 8; i++) {
+            const uint64_t item = pt_sync_peek(&items[i]);
+
+            all &= item;
+            any |= item;
+        }
+        if ((all & mask) != value || (any & mask) != value) break;
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < 8; i++) pt_sync_store(&items[i], 0);
+    }
+    while (items < end && (pt_sync_peek(items) & mask) == value) pt_sync_store(items++, 0);
+    return items;
+}

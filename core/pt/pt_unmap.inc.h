@@ -22,16 +22,11 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
     bool is_leaf = true;
 
     while (at < end) {
-        uint64_t item = pt_sync_load(at);
+        uint64_t item;
 
-        /* The common case, kept tight: one item after the other. */
-#pragma GCC unroll 4
-        while (FMT(is_single)(item, level)) {
-            pt_sync_store(at++, 0);
-            if (at >= end) break;
-            item = pt_sync_load(at);
-        }
+        at = pt_sync_clear_while(at, end, FMT(single_mask)(level), FMT(single_value)(level));
         if (at >= end) break;
+        item = pt_sync_load(at);
         is_leaf = FMT(kind)(item, level) == PT_LEAF;
         if (!is_leaf) break;
         for (unsigned run = 1u << (FMT(leaf_shift)(item, level) - shift); run > 0; run--) pt_sync_store(at++, 0);

@@ -24,17 +24,12 @@ static inline unsigned index_of(uint64_t va, unsigned level)
 /* In the top table: all bits of the VA width count, and no bits beyond (sign extension). */
 static inline unsigned top_index(const struct pt *pt, uint64_t va, unsigned level)
 {
-    return (unsigned)((va & low_mask(pt->va_bits)) >> item_shift(level));
-}
-
-static inline bool is_table(uint64_t item, unsigned level)
-{
-    return FMT(kind)(item, level) == PT_TABLE;
+    return (unsigned)((va & pt->va_mask) >> item_shift(level));
 }
 
 static inline pt_item_t *table_of_item(const struct pt *pt, uint64_t item)
 {
-    return table_pool_pointer(pt->pool, FMT(table_address)(pt, item));
+    return table_pool_pointer_at(pt->origin, FMT(table_address)(pt, item));
 }
 
 struct top {
@@ -46,7 +41,7 @@ static inline struct top load_top(const struct pt *pt)
 {
     const uint64_t word = atomic_load_explicit(&pt->top, memory_order_acquire);
 
-    return (struct top){ table_pool_pointer(pt->pool, word & ~UINT64_C(7)), (unsigned)(word & 7) };
+    return (struct top){ table_pool_pointer_at(pt->origin, word & ~UINT64_C(7)), (unsigned)(word & 7) };
 }
 
 /* Does a table with this top decode [va, last]? Both ends must lie in one half of a sign-extended table. */
@@ -109,7 +104,7 @@ static inline struct found walk_to(const struct pt *pt, struct walk *walk, uint6
     uint64_t item = pt_sync_load(at);
     struct found found = { PT_EMPTY, 0, 1, at };
 
-    while (is_table(item, level)) {
+    while (FMT(is_table)(item, level)) {
         level--;
         walk->tables[level] = table_of_item(pt, item);
         at = walk->tables[level] + index_of(va, level);

@@ -36,19 +36,28 @@ enum {
     amdv1_EXCHANGES_TABLES = 1,
 };
 
-static inline enum pt_kind amdv1_kind(uint64_t item, unsigned level)
+/* Present, above level 0, and the next level is neither 0 nor 7. */
+static inline bool amdv1_is_table(uint64_t item, unsigned level)
 {
-    const uint64_t next_level = item & AMDV1_NEXT_LEVEL;
-
-    if (!(item & AMDV1_PRESENT)) return PT_EMPTY;
-    if (level == 0 || next_level == 0 || next_level == AMDV1_NEXT_LEVEL) return PT_LEAF;
-    return PT_TABLE;
+    return item & AMDV1_PRESENT && level > 0 && (item >> 9 & 7) - 1 < 6;
 }
 
-static inline bool amdv1_is_single(uint64_t item, unsigned level)
+static inline enum pt_kind amdv1_kind(uint64_t item, unsigned level)
+{
+    if (!(item & AMDV1_PRESENT)) return PT_EMPTY;
+    return amdv1_is_table(item, level) ? PT_TABLE : PT_LEAF;
+}
+
+static inline uint64_t amdv1_single_mask(unsigned level)
 {
     (void)level;
-    return (item & (AMDV1_PRESENT | AMDV1_NEXT_LEVEL)) == AMDV1_PRESENT;
+    return AMDV1_PRESENT | AMDV1_NEXT_LEVEL;
+}
+
+static inline uint64_t amdv1_single_value(unsigned level)
+{
+    (void)level;
+    return AMDV1_PRESENT;
 }
 
 /* Level 0: 4K .. 1M, 1: 2M .. 512M, 2: 1G .. 256G, 3: 1T .. 128T, 4: 256T .. 2P. A run is at most half a table. */

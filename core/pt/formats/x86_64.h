@@ -34,16 +34,26 @@ enum {
     x86_64_EXCHANGES_TABLES = 1,
 };
 
+/* Page size is looked at where a leaf may be: levels 1 and 2. */
+static inline bool x86_64_is_table(uint64_t item, unsigned level)
+{
+    return item & X86_64_PRESENT && level > 0 && (level > 2 || !(item & X86_64_PAGE_SIZE));
+}
+
 static inline enum pt_kind x86_64_kind(uint64_t item, unsigned level)
 {
     if (!(item & X86_64_PRESENT)) return PT_EMPTY;
-    if (level == 0 || (level <= 2 && item & X86_64_PAGE_SIZE)) return PT_LEAF;
-    return PT_TABLE;
+    return x86_64_is_table(item, level) ? PT_TABLE : PT_LEAF;
 }
 
-static inline bool x86_64_is_single(uint64_t item, unsigned level)
+static inline uint64_t x86_64_single_mask(unsigned level)
 {
-    return x86_64_kind(item, level) == PT_LEAF;
+    return level == 0 ? X86_64_PRESENT : X86_64_PRESENT | X86_64_PAGE_SIZE;
+}
+
+static inline uint64_t x86_64_single_value(unsigned level)
+{
+    return x86_64_single_mask(level);
 }
 
 static inline uint64_t x86_64_leaf_sizes(unsigned level)
