@@ -48,6 +48,21 @@ class ScriptsTest(unittest.TestCase):
             self.assertIn("missing: no-such-package other\n", result.stderr)
             self.assertIn("apt-get install -y --no-install-recommends no-such-package other\n", result.stderr)
 
+    def test_symbols_finds_writable_globals_and_clocks(self):
+        """One of each, and read-only data that must not be taken for them."""
+        source = (
+            "#include <time.h>\nint counter; const int fine = 2; static const char *const names[] = { \"a\" };\n"
+            "int f(void) { static int hidden = 3; return hidden++ + (int)time(0) + names[0][0] + fine; }\n"
+        )
+        with tempfile.TemporaryDirectory(prefix="mapproof-symbols-") as folder:
+            code, library = os.path.join(folder, "a.o"), os.path.join(folder, "a.a")
+            run("cc", "-x", "c", "-c", "-o", code, "-", input=source, check=True)
+            run("ar", "rc", library, code, check=True)
+            result = run(os.path.join(HERE, "symbols"), library)
+        self.assertEqual(result.returncode, 1)
+        for words in ("(a.o): writable global counter", "(a.o): writable global hidden", "(a.o): uses time", " 3 problems"):
+            self.assertIn(words, result.stdout)
+
     def tree(self, packages):
         if not shutil.which("dpkg-query"):
             self.skipTest("not a Debian system")
