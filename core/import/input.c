@@ -340,6 +340,11 @@ enum input_kind input_kind(struct input *input)
     return INPUT_SCRIPT;
 }
 
+bool input_is_compressed(const struct input *input)
+{
+    return input->is_xz;
+}
+
 const char *input_path(const struct input *input)
 {
     return input->path;

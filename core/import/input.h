@@ -46,6 +46,7 @@ int input_line(struct input *input, const char **line);
  */
 char *input_read_all(struct input *input, size_t limit, size_t *size);
 
+bool input_is_compressed(const struct input *input);
 const char *input_path(const struct input *input);
 uint64_t input_line_number(const struct input *input); /* of the line last returned, from 1 */
 const char *input_message(const struct input *input);
