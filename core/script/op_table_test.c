@@ -70,6 +70,63 @@ static void every_row_has_as_many_fields_as_it_says_and_names_stand_once(void **
     }
 }
 
+static bool is_listed(const struct op_spec *spec, enum op_field field)
+{
+    for (unsigned i = 0; i < spec->field_count; i++) {
+        if ((spec->fields[i] & OP_FIELD_MASK) == field) return true;
+    }
+    return false;
+}
+
+static void a_kind_has_the_fields_its_row_lists_and_no_others(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; op_spec_at(i); i++) {
+        const struct op_spec *spec = op_spec_at(i);
+
+        for (unsigned field = 0; field < OP_FIELD_COUNT; field++) {
+            const bool has = op_has((enum op_kind)spec->kind, (enum op_field)field);
+
+            if (has != is_listed(spec, (enum op_field)field)) {
+                fail_msg("%s %s", spec->name, op_field_row((enum op_field)field)->name);
+            }
+        }
+    }
+    assert_false(op_has(OP_RESIZE, FIELD_INPUT));
+    assert_false(op_has((enum op_kind)200, FIELD_INPUT));
+}
+
+/* The quick answer by masks against the rows: set one bit at a time, and every value of small fields. */
+static void an_op_is_legal_by_its_fields_and_not_by_other_bits(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; op_spec_at(i); i++) {
+        const struct op_spec *spec = op_spec_at(i);
+        uint64_t used[4] = { 0xff, 0, 0, 0 };
+
+        for (unsigned j = 0; j < spec->field_count; j++) {
+            const struct op_field_row *row = op_field_row((enum op_field)(spec->fields[j] & OP_FIELD_MASK));
+            const bool is_whole = row->min == 0 && row->max >> row->unit == low_mask(row->width);
+
+            used[row->word] |= bits_of(row);
+            for (uint64_t raw = 0; raw <= low_mask(row->width) && row->width <= 10; raw++) {
+                struct op op = op_make((enum op_kind)spec->kind);
+                uint64_t *word = row->word ? &op.operand[row->word - 1] : &op.head;
+
+                *word = (*word & ~bits_of(row)) | raw << row->shift;
+                assert_int_equal(op_is_legal(&op), is_whole || raw <= row->max >> row->unit);
+            }
+        }
+        for (unsigned number = 8; number < 256; number++) {
+            struct op op = op_make((enum op_kind)spec->kind);
+            uint64_t *word = number < 64 ? &op.head : &op.operand[number / 64 - 1];
+
+            *word |= bit(number % 64);
+            if (!(used[number / 64] & bit(number % 64))) assert_false(op_is_legal(&op));
+        }
+    }
+}
+
 static void kinds_keep_their_numbers(void **state)
 {
     static const struct {
@@ -245,6 +302,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_of_an_op_share_no_bit_and_fit_their_words),
         cmocka_unit_test(every_row_has_as_many_fields_as_it_says_and_names_stand_once),
+        cmocka_unit_test(a_kind_has_the_fields_its_row_lists_and_no_others),
+        cmocka_unit_test(an_op_is_legal_by_its_fields_and_not_by_other_bits),
         cmocka_unit_test(kinds_keep_their_numbers),
         cmocka_unit_test(a_map_lies_in_its_record_as_op_h_draws_it),
         cmocka_unit_test(sanitize_makes_any_bytes_legal_and_is_idempotent),

@@ -12,6 +12,7 @@ static void note_map(struct script_context *context, const struct op *op)
 {
     struct script_live *live = &context->live[context->live_next];
 
+    if (op_get(op, FIELD_LENGTH) == 0) return;
     *live = (struct script_live){
         .input = op_get(op, FIELD_INPUT),
         .target = op_get(op, FIELD_HPA),
@@ -19,7 +20,6 @@ static void note_map(struct script_context *context, const struct op *op)
         .domain = (uint8_t)op_get(op, FIELD_DOMAIN),
         .stage = (uint8_t)op_get(op, FIELD_STAGE),
     };
-    if (live->length == 0) return;
     context->live_next = (context->live_next + 1) % SCRIPT_LIVE_MAX;
     if (context->live_count < SCRIPT_LIVE_MAX) context->live_count++;
 }

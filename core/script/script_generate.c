@@ -120,9 +120,10 @@ struct script_style script_generate_style(struct random *random, const struct op
     style.cold_percent = (uint8_t)(5 + random_below(random, 30));
     style.odd_percent = random_one_in(random, 2) ? (uint8_t)random_below(random, 6) : 0;
     style.size_shift_max = random_one_in(random, 8) ? LARGE_SHIFT_MAX : (uint8_t)(13 + random_below(random, 18));
-    for (unsigned kind = 0; kind < OP_KIND_LIMIT; kind++) {
+    for (unsigned row = 1; op_spec_at(row); row++) {
+        const unsigned kind = op_spec_at(row)->kind;
         const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST;
-        const unsigned chance = (unsigned)random_below(random, 8); /* drawn for every kind, so that seeds stay alike */
+        const unsigned chance = (unsigned)random_below(random, 8);
 
         if (is_rmp && !world_has_rmp(world)) continue;
         if (kind != OP_MAP && chance < 2) continue;
@@ -131,27 +132,37 @@ struct script_style script_generate_style(struct random *random, const struct op
     return style;
 }
 
+/* How likely a kind is next: ops on what is live wait until something is. */
+static unsigned weight_now(const struct script_style *style, const struct script_context *context, unsigned kind)
+{
+    const unsigned weight = style->weight[kind];
+
+    switch (kind) {
+    case OP_UNMAP:
+    case OP_CUT:
+    case OP_DIRTY_READ:
+    case OP_DMA: return context->live_count ? weight : weight / 8;
+    case OP_SYNC:
+    case OP_COMPLETION_WAIT: return context->has_pending ? weight : weight / 8;
+    case OP_FAIL_ALLOC: return context->is_limited ? weight * 3 : weight;
+    case OP_PSMASH: return context->page_count ? weight : 0;
+    default: return weight;
+    }
+}
+
 static enum op_kind draw_kind(struct random *random, const struct script_style *style,
                               const struct script_context *context)
 {
-    uint8_t weight[OP_KIND_LIMIT];
     unsigned total = 0;
     uint64_t at;
 
-    for (unsigned kind = 0; kind < OP_KIND_LIMIT; kind++) {
-        const bool needs_live = kind == OP_UNMAP || kind == OP_CUT || kind == OP_DIRTY_READ || kind == OP_DMA;
-        const bool needs_pending = kind == OP_SYNC || kind == OP_COMPLETION_WAIT;
-
-        weight[kind] = style->weight[kind];
-        if ((needs_live && !context->live_count) || (needs_pending && !context->has_pending)) weight[kind] /= 8;
-        if (kind == OP_FAIL_ALLOC && context->is_limited) weight[kind] = (uint8_t)(weight[kind] * 3);
-        if (kind == OP_PSMASH && !context->page_count) weight[kind] = 0;
-        total += weight[kind];
-    }
+    for (unsigned row = 1; op_spec_at(row); row++) total += weight_now(style, context, op_spec_at(row)->kind);
     at = random_below(random, total ? total : 1);
-    for (unsigned kind = 0; kind < OP_KIND_LIMIT; kind++) {
-        if (at < weight[kind]) return (enum op_kind)kind;
-        at -= weight[kind];
+    for (unsigned row = 1; op_spec_at(row); row++) {
+        const unsigned weight = weight_now(style, context, op_spec_at(row)->kind);
+
+        if (at < weight) return (enum op_kind)op_spec_at(row)->kind;
+        at -= weight;
     }
     return OP_MAP;
 }

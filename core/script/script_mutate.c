@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { INSERT_MAX = 24, DROP_MAX = 4 };
+enum { INSERT_MAX = 24, DROP_MAX = 4, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
 
 /* The ops being changed. ops[0] is the world and stays in front. */
 struct edit {
@@ -28,11 +28,11 @@ static void close_gap(struct edit *edit, size_t at, size_t width)
     edit->count -= width;
 }
 
-/* The sketch of what stands before op `at`. */
+/* The sketch of what stands before op `at`; what is far away is left out, since it keeps only the latest ranges. */
 static void context_before(const struct edit *edit, size_t at, struct script_context *context)
 {
     script_context_begin(context, &edit->ops[0]);
-    for (size_t i = 1; i < at; i++) script_context_note(context, &edit->ops[i]);
+    for (size_t i = at > LOOK_BACK ? at - LOOK_BACK : 1; i < at; i++) script_context_note(context, &edit->ops[i]);
 }
 
 /* A place among the ops behind the world; the end is as likely as all others together. */

@@ -8,17 +8,26 @@
 
 enum { FORMAT_BIT = 14 }; /* of the head word: never set in a legal op */
 
+static uint64_t little_endian(uint64_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    return value;
+}
+
 static uint64_t load64(const uint8_t *bytes)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
-    for (unsigned i = 8; i-- > 0;) value = value << 8 | bytes[i];
-    return value;
+    memcpy(&value, bytes, sizeof(value));
+    return little_endian(value);
 }
 
 static void store64(uint8_t *bytes, uint64_t value)
 {
-    for (unsigned i = 0; i < 8; i++) bytes[i] = (uint8_t)(value >> 8 * i);
+    value = little_endian(value);
+    memcpy(bytes, &value, sizeof(value));
 }
 
 static struct op load_op(const uint8_t *record)
