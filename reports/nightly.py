@@ -1,0 +1,207 @@
+#!/usr/bin/python3 -B
+"""
+Build, measure, fuzz, replay the real inputs, and write it all down: the work behind scripts/nightly, which does the
+set-up first and says what the options mean. README.md beside this file describes what is written.
+"""
+
+import argparse
+import datetime
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "reports"))
+from nightlylib import bench, child, context, fuzz, history, inputs, page, schema  # noqa: E402
+from nightlylib.modes import FUZZ_TARGETS, INPUT_FILES, INPUT_FORMATS, MODES  # noqa: E402
+from nightlylib.place import CannotWrite, ResultPlace  # noqa: E402
+from nightlylib.progress import Progress  # noqa: E402
+from nightlylib.workplace import Workplace  # noqa: E402
+
+EXIT_OK, EXIT_WRONG, EXIT_CANNOT = 0, 1, 2
+BUILD_LIMIT = 3600
+BUILDS = {
+    "release": ["mapproof-bench", "mapproof-replay"],
+    "fuzz": FUZZ_TARGETS,
+}
+
+
+def utc(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Nightly:
+    """One run. Every part writes its file into the growing result; a part that cannot run does not stop the others."""
+
+    def __init__(self, mode, place, history_file, progress, builds):
+        self.mode = mode
+        self.place = place
+        self.history_file = history_file
+        self.progress = progress
+        self.builds = builds  # folder that holds release/ and fuzz/
+        self.started = datetime.datetime.now(datetime.timezone.utc)
+        self.clock = time.monotonic()
+        self.folder = None
+        self.run = {}
+
+    def open(self):
+        self.folder = self.place.open()
+        os.makedirs(os.path.join(self.folder, "log"))
+        names = ["bench", "inputs", "fuzz"] + (["test"] if self.mode.tests_too else [])
+        self.run = {
+            "schema": schema.SCHEMA,
+            "mode": self.mode.name,
+            "state": "running",
+            "exit_code": None,
+            "started": utc(self.started),
+            "seconds": 0,
+            "commit": context.commit(ROOT),
+            "machine": context.machine(),
+            "compiler": {},
+            "flags": {},
+            "files": {},
+            "parts": {name: {"state": "not-run", "message": ""} for name in names},
+        }
+        self.write()
+
+    def write(self):
+        """run.json and index.html of what is there so far: a stopped run can be read."""
+        self.run["seconds"] = round(time.monotonic() - self.clock, 1)
+        for name in ("bench", "inputs", "fuzz"):
+            if os.path.exists(os.path.join(self.folder, f"{name}.json")):
+                self.run["files"][name] = f"{name}.json"
+        schema.write_json(os.path.join(self.folder, "run.json"), self.run)
+        result = schema.read_result(self.folder)
+        previous = history.previous(self.history_file, self.run)
+        schema.write_text(os.path.join(self.folder, "index.html"), page.render(result, previous))
+
+    def part(self, name, title, work):
+        self.progress.step(title)
+        entry = self.run["parts"][name]
+        try:
+            entry.update(work())
+        except child.Stopped:
+            entry.update(state="stopped", message="stopped before its end")
+            raise
+        self.write()
+        self.progress.say(f"{title}: {entry['state']}" + (f" ({entry['seconds']} s)" if "seconds" in entry else ""))
+        if entry["state"] != "ok":
+            print(entry["message"], file=sys.stderr)
+
+    def build(self, preset, targets):
+        """Configure and build; returns '' or what went wrong."""
+        self.progress.step(f"build {preset}")
+        log = os.path.join(self.folder, "log", f"build-{preset}.log")
+        for command in (
+            ["cmake", "--preset", preset],
+            ["cmake", "--build", "--preset", preset, "--target", *targets],
+        ):
+            ended = child.run(command, log, self.progress.at, BUILD_LIMIT)
+            if ended.status != 0:
+                return f"preset {preset} does not build: {' '.join(command)}\n{ended.note or ended.tail(30)}"
+        made = context.build(os.path.join(self.builds, preset))
+        self.run["compiler"][preset], self.run["flags"][preset] = made["compiler"], made["flags"]
+        return ""
+
+    def all_parts(self):
+        release = os.path.join(self.builds, "release")
+        workplace = Workplace(ROOT, self.folder, self.progress)
+        failed = {preset: self.build(preset, targets) for preset, targets in BUILDS.items()}
+
+        def unless(preset, work):
+            return work if not failed[preset] else lambda: {"state": "could-not-run", "message": failed[preset]}
+
+        def run_bench():
+            return bench.run_part(workplace, os.path.join(release, "mapproof-bench"), self.mode)
+
+        def run_inputs():
+            return inputs.run_part(workplace, os.path.join(release, "mapproof-replay"), INPUT_FILES, INPUT_FORMATS)
+
+        def run_fuzz():
+            return fuzz.run_part(workplace, os.path.join(self.builds, "fuzz"), FUZZ_TARGETS, self.mode.fuzz_seconds)
+
+        self.part("bench", "benchmarks", unless("release", run_bench))
+        self.part("inputs", "real inputs", unless("release", run_inputs))
+        self.part("fuzz", f"fuzzing for {self.mode.fuzz_seconds} s", unless("fuzz", run_fuzz))
+        if self.mode.tests_too:
+            self.part("test", "scripts/test --all", self.run_tests)
+
+    def run_tests(self):
+        log = os.path.join(self.folder, "log", "test.log")
+        ended = child.run([os.path.join(ROOT, "scripts", "test"), "--all"], log, self.progress.at, 8 * 3600)
+        state = {0: "ok", 1: "failed"}.get(ended.status, "could-not-run")
+        last = (ended.text.strip().splitlines() or [ended.note])[-1]
+        return {"state": state, "message": "" if state == "ok" else ended.tail(30), "seconds": round(ended.seconds), "summary": last}
+
+    def finish(self):
+        """The exit code, by the worst of the parts: a fault is a fault whatever else could not run."""
+        states = [part["state"] for part in self.run["parts"].values()]
+        code = EXIT_WRONG if "failed" in states else EXIT_OK if set(states) == {"ok"} else EXIT_CANNOT
+        self.run["exit_code"] = code
+        if self.run["state"] == "running":
+            self.run["state"] = "complete"
+        self.write()
+        return code
+
+    def publish(self, code):
+        """Give the result its name and put it into the history, unless it is less whole than what it would replace."""
+        if self.run["state"] == "stopped" or (code == EXIT_CANNOT and self.place.has_whole_result()):
+            why = "stopped" if self.run["state"] == "stopped" else "something could not run"
+            self.progress.say(f"{why}: {self.place.out} is as it was; what there is: {self.folder}/index.html")
+            return
+        self.place.publish()
+        if code != EXIT_CANNOT:
+            history.store(self.history_file, schema.read_result(self.place.out), self.place.out)
+        self.progress.say(f"result: {self.place.out}/index.html")
+
+
+def summary(nightly):
+    """A few plain lines on stdout: what the page says first."""
+    shown = page.view(schema.read_result(nightly.folder), history.previous(nightly.history_file, nightly.run))
+    for row in shown["headline"]:
+        ratio = f", {row['ratio']:.1f} x limit" if row["ratio"] else ""
+        print(f"{row['name']}: {row['ns']:.1f} ns{ratio}")
+    for entry in shown["fuzz"]:
+        rate = f"{entry['execs_per_second']:.0f}/s, {entry['ops_per_exec']:.1f} ops each"
+        print(f"{entry['target']}: {entry['execs']} execs, {rate}, {entry['findings']} findings, {entry['crashes']} crashes")
+    for title, state, _ in shown["troubles"]:
+        print(f"{title}: {state.replace('-', ' ')}")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="scripts/nightly", allow_abbrev=False)
+    parser.add_argument("--mode", choices=list(MODES), default="default")
+    parser.add_argument("--out")
+    parser.add_argument("--history", default=os.path.join(ROOT, "reports", "out", "history.sqlite"))
+    parser.add_argument("--builds", default=os.path.join(ROOT, "build"))
+    options = parser.parse_args(arguments)
+    os.environ["PATH"] += ":/usr/bin:/bin"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    out = options.out or os.path.join(ROOT, "reports", "out", now.strftime("%Y-%m-%dT%H%M%SZ"))
+    nightly = Nightly(MODES[options.mode], ResultPlace(out), options.history, Progress(), options.builds)
+    try:
+        child.stop_on_signals()
+        nightly.open()
+        os.chdir(ROOT)
+        try:
+            nightly.all_parts()
+        except child.Stopped as stopped:
+            nightly.run["state"] = "stopped"
+            nightly.progress.say(f"stopped by {stopped}")
+        code = nightly.finish()
+        summary(nightly)
+        nightly.publish(code)
+    except (CannotWrite, schema.Invalid) as error:
+        print(f"scripts/nightly: {error}", file=sys.stderr)
+        return EXIT_CANNOT
+    except child.Stopped:
+        return EXIT_CANNOT
+    except OSError as error:
+        print(f"scripts/nightly: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,260 @@
+#!/usr/bin/python3 -B
+"""scripts/nightly from outside, with stand-ins for the programs that it runs: exit codes, files, stops, refusals."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, HERE)
+from nightlylib import schema  # noqa: E402
+from nightlylib.modes import QUICK_CASES  # noqa: E402
+
+# Stand-ins. $STAND_IN says how they misbehave.
+CMAKE = r"""#!/bin/sh
+[ "$STAND_IN" != build-fails ] || { echo "engine.c:7: error: expected ';'" >&2; exit 1; }
+"""
+BENCH = r"""#!/bin/bash
+for argument; do
+    case $argument in
+    --list) cat HERE/cases; exit ;;
+    --benchmark_out=*) out=${argument#*=} ;;
+    esac
+done
+while read -r name; do echo "$name  180 ns  180 ns 1000"; done < HERE/cases
+case $STAND_IN in
+bench-hangs) cp FIXTURE/bench.json "$out.part"; touch HERE/started; sleep 60 ;;
+bench-wrong) sed 's/"cpu_time": 18[0-9.]*,/"error_occurred": true, "error_message": "leaf 7 is not there",/' \
+    FIXTURE/bench.json > "$out"; exit 1 ;;
+bench-half) head -c 3000 FIXTURE/bench.json > "$out" ;;
+*) cp FIXTURE/bench.json "$out" ;;
+esac
+"""
+REPLAY = r"""#!/bin/bash
+while (($#)); do case $1 in --json) out=$2; shift ;; --format=*) ;; *) file=$1 ;; esac; shift; done
+[[ $STAND_IN != replay-bad || $file != *trace* ]] || { echo "$file:12: not an event" >&2; exit 2; }
+echo '{"schema": 1, "files": [{"path": "x", "kind": "trace", "maps_read": 7, "leaves": {"4K": 9}}]}' > "$out"
+[[ $STAND_IN != replay-differs ]] || { echo "op 5: oracle 0x1000, walk 0x2000"; exit 1; }
+"""
+FUZZ = r"""#!/bin/bash
+for argument; do case $argument in -artifact_prefix=*) crashes=${argument#*=} ;; -max_total_time=*) echo "$argument" ;; esac; done
+printf "#2000\\tpulse  cov: 2711 ft: 12001 corp: 604/112Kb lim: 4096 exec/s: 1000 rss: 60Mb\\n"
+if [[ $STAND_IN == fuzz-crashes ]]; then
+    echo "mapproof: difference at op 3 of 9"
+    echo abc > "${crashes}crash-da39a3ee"
+fi
+[[ $STAND_IN == fuzz-silent ]] || echo "mapproof: execs=2001 ops=60030 findings=12"
+echo "stat::number_of_executed_units: 2001"
+[[ $STAND_IN != fuzz-crashes ]] || exit 77
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="mapproof-nightly-")
+        self.addCleanup(shutil.rmtree, self.root, True)
+        self.out = os.path.join(self.root, "result")
+        self.history = os.path.join(self.root, "history.sqlite")
+        for path, text in (
+            ("bin/cmake", CMAKE),
+            ("build/release/mapproof-bench", BENCH),
+            ("build/release/mapproof-replay", REPLAY),
+            ("build/fuzz/fuzz_engine", FUZZ),
+        ):
+            self.stand_in(path, text)
+        with open(os.path.join(self.root, "cases"), "w", encoding="utf-8") as file:
+            file.write("\n".join(QUICK_CASES) + "\n")
+
+    def stand_in(self, path, text):
+        path = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("HERE", self.root).replace("FIXTURE", os.path.join(HERE, "fixture")))
+        os.chmod(path, 0o755)
+
+    def command(self):
+        program = os.path.join(HERE, "nightly.py")
+        places = ["--out", self.out, "--history", self.history, "--builds", os.path.join(self.root, "build")]
+        return ["/usr/bin/python3", "-B", program, "--mode", "quick", *places]
+
+    def environment(self, behaviour):
+        return {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}", "STAND_IN": behaviour}
+
+    def nightly(self, behaviour=""):
+        return subprocess.run(
+            self.command(), env=self.environment(behaviour), capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def read(self, *path):
+        with open(os.path.join(*path), encoding="utf-8") as file:
+            return file.read()
+
+    def stored_runs(self):
+        if not os.path.exists(self.history):
+            return 0
+        with sqlite3.connect(self.history) as database:
+            return database.execute("SELECT count(*) FROM runs").fetchone()[0]
+
+
+class WholeRunTest(Case):
+    def test_a_good_run_writes_every_file_and_exits_0(self):
+        done = self.nightly()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = schema.read_result(self.out)  # checks every file
+        self.assertEqual(result["run"]["state"], "complete")
+        self.assertEqual(sorted(result["run"]["files"]), ["bench", "fuzz", "inputs"])
+        self.assertEqual(self.read(self.out, "bench.json"), self.read(HERE, "fixture", "bench.json"))  # as is
+        entry = result["fuzz"][0]
+        self.assertEqual((entry["execs"], entry["ops_per_exec"], entry["edges"]), (2001, 30.0, 2711))
+        self.assertEqual(len(result["inputs"]), 6)
+        self.assertEqual(result["inputs"][0]["totals"]["maps_read"], 7)
+        self.assertIn("Nothing wrong was found", self.read(self.out, "index.html"))
+        self.assertIn("map/amdv1/256x4K/warm: 180", done.stdout)
+        self.assertEqual(self.stored_runs(), 1)
+        self.assertFalse(os.path.exists(f"{self.out}.partial"))
+        self.assertNotIn("\r", done.stderr)  # no terminal: plain lines
+        self.assertIn("-max_total_time=20", self.read(self.out, "log", "fuzz_engine.log"))
+
+    def test_a_second_run_replaces_the_first_and_compares_with_it(self):
+        self.nightly()
+        time.sleep(1.1)  # runs are told apart by their second
+        self.assertEqual(self.nightly().returncode, 0)
+        self.assertIn("of 12 cases", self.read(self.out, "index.html"))
+        self.assertEqual(self.stored_runs(), 2)
+        self.assertEqual([name for name in os.listdir(self.root) if name.startswith("result")], ["result"])
+
+
+class WrongTest(Case):
+    def expect(self, behaviour, part, message):
+        done = self.nightly(behaviour)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        run = schema.read_result(self.out)["run"]
+        self.assertEqual((run["exit_code"], run["parts"][part]["state"]), (1, "failed"))
+        self.assertIn(message, run["parts"][part]["message"])
+        self.assertIn(message, done.stderr)
+        self.assertIn("Something is wrong", self.read(self.out, "index.html"))
+
+    def test_a_crash_exits_1_and_keeps_the_input(self):
+        self.expect("fuzz-crashes", "fuzz", "mapproof: difference at op 3 of 9")
+        self.assertEqual(os.listdir(os.path.join(self.out, "crashes", "fuzz_engine")), ["crash-da39a3ee"])
+        self.assertEqual(schema.read_result(self.out)["fuzz"][0]["crashes"], 1)
+
+    def test_a_case_with_a_wrong_result_exits_1(self):
+        self.expect("bench-wrong", "bench", "map/amdv1/256x4K/warm: leaf 7 is not there")
+
+    def test_a_replay_that_differs_exits_1(self):
+        self.expect("replay-differs", "inputs", "op 5: oracle 0x1000, walk 0x2000")
+
+
+class CannotRunTest(Case):
+    def expect(self, behaviour, part, message):
+        done = self.nightly(behaviour)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        run = schema.read_result(self.out)["run"]
+        self.assertEqual(run["parts"][part]["state"], "could-not-run")
+        self.assertIn(message, run["parts"][part]["message"])
+        self.assertIn("Something could not run", self.read(self.out, "index.html"))
+        self.assertEqual(self.stored_runs(), 0)
+        return run
+
+    def test_a_build_that_fails(self):
+        run = self.expect("build-fails", "bench", "engine.c:7: error: expected ';'")
+        self.assertEqual({part["state"] for part in run["parts"].values()}, {"could-not-run"})
+
+    def test_half_a_bench_json(self):
+        run = self.expect("bench-half", "bench", "bench.json: not JSON")
+        self.assertEqual(run["parts"]["fuzz"]["state"], "ok")
+
+    def test_a_case_that_does_not_exist(self):
+        with open(os.path.join(self.root, "cases"), "w", encoding="utf-8") as file:
+            file.write("\n".join(QUICK_CASES[:-1]) + "\n")
+        self.expect("", "bench", f"no such case: {QUICK_CASES[-1]}")
+
+    def test_a_replay_that_refuses_its_input(self):
+        self.expect("replay-bad", "inputs", "trace.xz:12: not an event")
+
+    def test_a_fuzz_target_that_does_not_say_what_it_did(self):
+        self.expect("fuzz-silent", "fuzz", "mapproof: execs=N")
+
+    def test_a_program_that_is_missing(self):
+        os.remove(os.path.join(self.root, "build", "fuzz", "fuzz_engine"))
+        self.expect("", "fuzz", "fuzz_engine: No such file or directory")
+
+    def test_less_than_a_whole_result_does_not_replace_one(self):
+        self.nightly()
+        before = self.read(self.out, "run.json")
+        done = self.nightly("bench-half")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(self.read(self.out, "run.json"), before)
+        self.assertIn("is as it was", done.stderr)
+        self.assertIn("Something could not run", self.read(f"{self.out}.partial", "index.html"))
+
+
+class StopTest(Case):
+    def stop(self, number):
+        child = subprocess.Popen(
+            self.command(), env=self.environment("bench-hangs"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 30
+        while not os.path.exists(os.path.join(self.root, "started")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        half_way = self.read(f"{self.out}.partial", "index.html")
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=30)
+        return child.returncode, half_way, errors
+
+    def test_ctrl_c_leaves_what_was_measured_and_replaces_nothing(self):
+        code, half_way, errors = self.stop(signal.SIGINT)
+        self.assertEqual(code, 2, errors)
+        self.assertIn("Still running", half_way)
+        self.assertFalse(os.path.exists(self.out))
+        result = schema.read_result(f"{self.out}.partial")
+        self.assertEqual((result["run"]["state"], result["run"]["parts"]["bench"]["state"]), ("stopped", "stopped"))
+        self.assertEqual(len(result["bench"]["benchmarks"]), 12)  # salvaged
+        self.assertIn("Stopped before the end", self.read(f"{self.out}.partial", "index.html"))
+        self.assertEqual(self.stored_runs(), 0)
+        self.assertEqual(self.nightly().returncode, 0)  # and the next run is not in its way
+        self.assertFalse(os.path.exists(f"{self.out}.partial"))
+
+    def test_sigterm_stops_as_well(self):
+        self.assertEqual(self.stop(signal.SIGTERM)[0], 2)
+
+
+class UsageTest(unittest.TestCase):
+    """The script's own refusals, all before any set-up or build."""
+
+    def refuse(self, *arguments, message):
+        program = os.path.join(ROOT, "scripts", "nightly")
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(f"scripts/nightly: {message}", done.stderr)
+
+    def test_an_unknown_flag(self):
+        self.refuse("--fast", message="unknown argument: --fast")
+
+    def test_a_stray_argument(self):
+        self.refuse("--quick", "reports", message="unknown argument: reports")
+
+    def test_quick_and_long(self):
+        self.refuse("--quick", "--long", message="--quick and --long exclude each other")
+
+    def test_out_without_a_directory(self):
+        self.refuse("--out", message="--out needs a directory")
+        self.refuse("--out=", message="--out needs a directory")
+
+    def test_an_out_that_cannot_be_written(self):
+        self.refuse("--quick", "--out", "/dev/null", message="--out /dev/null: is there and is not a directory")
+        self.refuse("--quick", "--out", "/dev/null/x", message="--out /dev/null/x: cannot make /dev/null")
+        self.refuse("--quick", "--out", "/proc/x/y", message="--out /proc/x/y: cannot make /proc/x")
+
+
+if __name__ == "__main__":
+    unittest.main()

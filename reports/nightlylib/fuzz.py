@@ -1,0 +1,137 @@
+"""The fuzzing part: libFuzzer on a copy of the seeds, its figures into fuzz.json, crashing inputs kept."""
+
+import os
+import re
+import shutil
+import tempfile
+
+from . import schema
+from .child import Stopped, run
+
+STATUS_LINE = re.compile(r"^#(\d+)\s.*\bcov: (\d+)(?:.*\bcorp: (\d+))?")
+STAT_LINE = re.compile(r"^stat::(\w+):\s*(\d+)")
+TARGET_LINE = re.compile(r"^mapproof: execs=(\d+) ops=(\d+) findings=(\d+)")
+ARTIFACT = re.compile(r"^(crash|leak|timeout|oom)-")
+STARTUP_SECONDS = 120  # beyond the time asked for: reading seeds, the last input
+
+
+class Tally:
+    """What the output of one run says, line by line."""
+
+    def __init__(self):
+        self.execs = self.ops = self.findings = self.edges = self.corpus = 0
+        self.has_target_line = False
+        self.target_execs = 0
+
+    def read(self, line):
+        if match := STATUS_LINE.match(line):
+            self.execs = max(self.execs, int(match[1]))
+            self.edges = int(match[2])
+            self.corpus = int(match[3] or self.corpus)
+        elif match := STAT_LINE.match(line):
+            if match[1] == "number_of_executed_units":
+                self.execs = int(match[2])
+        elif match := TARGET_LINE.match(line):
+            self.has_target_line = True
+            self.target_execs, self.ops, self.findings = (int(text) for text in match.groups())
+
+
+def fuzz_one(workplace, target, program, seconds):
+    """Returns (entry for fuzz.json or None, state, message, command)."""
+    crashes = workplace.result(f"crashes/{target}")
+    os.makedirs(crashes, exist_ok=True)
+    tally = Tally()
+
+    def watch(line):
+        tally.read(line)
+        if STATUS_LINE.match(line):
+            workplace.progress.at(f"{tally.execs} runs, {tally.edges} edges, {tally.corpus} inputs kept")
+
+    with tempfile.TemporaryDirectory(prefix="mapproof-corpus-") as corpus:
+        copy_seeds(os.path.join(workplace.root, "corpus", "seed", target), corpus)
+        command = [program, f"-max_total_time={seconds}", "-print_final_stats=1", f"-artifact_prefix={crashes}/"]
+        command += ["-timeout=10", corpus]
+        environment = {"UBSAN_OPTIONS": "print_stacktrace=1"}
+        try:
+            ended = run(command, workplace.log(f"{target}.log"), watch, seconds + STARTUP_SECONDS, environment)
+        except Stopped as stopped:
+            stopped.entry = entry_of(target, tally, stopped.ended, crashes)
+            raise
+    entry = entry_of(target, tally, ended, crashes)
+    state, message = judge(ended, tally, crashes)
+    return (entry if tally.execs else None), state, message, command
+
+
+def copy_seeds(seeds, corpus):
+    if not os.path.isdir(seeds):
+        return
+    for name in sorted(os.listdir(seeds)):
+        if os.path.isfile(os.path.join(seeds, name)):
+            shutil.copyfile(os.path.join(seeds, name), os.path.join(corpus, name))
+
+
+def artifacts(crashes):
+    return sorted(name for name in os.listdir(crashes) if ARTIFACT.match(name)) if os.path.isdir(crashes) else []
+
+
+def entry_of(target, tally, ended, crashes):
+    seconds = round(ended.seconds, 2)
+    runs = tally.target_execs or tally.execs
+    return {
+        "target": target,
+        "fuzzer": "libfuzzer",
+        "engine": os.path.basename(os.environ.get("MAPPROOF_ENGINE", "")) or "builtin",
+        "execs": tally.execs,
+        "seconds": seconds,
+        "execs_per_second": round(tally.execs / seconds, 1) if seconds else 0.0,
+        "ops_per_exec": round(tally.ops / runs, 2) if runs else 0.0,
+        "edges": tally.edges,
+        "corpus_files": tally.corpus,
+        "findings": tally.findings,
+        "crashes": len(artifacts(crashes)),
+    }
+
+
+def judge(ended, tally, crashes):
+    if ended.status is None:
+        return "could-not-run", ended.note
+    if artifacts(crashes):
+        return "failed", first_report(ended.text)
+    if ended.note or ended.status != 0 or not tally.execs:
+        return "could-not-run", f"{ended.note or f'exit code {ended.status}'}\n{ended.tail()}"
+    if not tally.has_target_line:
+        return "could-not-run", "the target printed no line 'mapproof: execs=N ops=N findings=N'"
+    return "ok", ""
+
+
+def first_report(text):
+    """The lines that say what went wrong: from the first report on, at most 40."""
+    lines = text.splitlines()
+    for index, line in enumerate(lines):
+        if re.search(r"difference|CHECK failed|runtime error|ERROR: |SUMMARY: ", line):
+            return "\n".join(lines[index : index + 40])
+    return "\n".join(lines[-20:])
+
+
+def run_part(workplace, programs, targets, seconds):
+    """Fuzz each target for its share of `seconds`; write fuzz.json. Returns the part's entry for run.json."""
+    entries, messages, states, commands, spent = [], [], [], [], 0.0
+    share = max(1, seconds // len(targets))
+    for target in targets:
+        try:
+            entry, state, message, command = fuzz_one(workplace, target, os.path.join(programs, target), share)
+        except Stopped as stopped:
+            if stopped.entry["execs"]:
+                schema.write_json(workplace.result("fuzz.json"), entries + [stopped.entry])
+            raise
+        if entry:
+            entries.append(entry)
+            spent += entry["seconds"]
+        states.append(state)
+        commands.append(command)
+        if message:
+            messages.append(f"{target}: {message}")
+    if entries:
+        schema.write_json(workplace.result("fuzz.json"), entries)
+    worst = next((state for state in ("failed", "could-not-run") if state in states), "ok")
+    return {"state": worst, "message": "\n".join(messages), "seconds": round(spent, 1), "commands": commands}

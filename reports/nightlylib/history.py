@@ -1,0 +1,115 @@
+"""history.sqlite: every published run with its raw values, so that any question can be asked later."""
+
+import json
+import os
+import sqlite3
+
+from . import bench, inputs, schema
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY,
+    started TEXT NOT NULL,          -- UTC, ISO 8601
+    mode TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    modified INTEGER NOT NULL,      -- tracked files differed from the commit
+    machine TEXT NOT NULL,          -- only runs with the same text are compared
+    folder TEXT NOT NULL,
+    run_json TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS results (
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    part TEXT NOT NULL,             -- bench, fuzz, inputs
+    name TEXT NOT NULL,             -- case; target; input/format
+    repetition INTEGER NOT NULL,
+    metric TEXT NOT NULL,           -- cpu_time_ns, ns_per_leaf, execs, ...
+    value REAL NOT NULL,
+    PRIMARY KEY (run_id, part, name, repetition, metric)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS results_by_name ON results (part, name, metric, run_id);
+CREATE INDEX IF NOT EXISTS runs_by_machine ON runs (machine, id);
+"""
+
+
+def machine_key(run):
+    """What must be equal for two runs to be compared."""
+    machine = run["machine"]
+    parts = [machine.get("cpu"), machine.get("cores"), run["compiler"].get("release"), run["flags"].get("release")]
+    return " | ".join(str(part) for part in parts)
+
+
+def connect(path):
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    try:
+        database = sqlite3.connect(path, timeout=30)
+        database.executescript(TABLES)
+    except sqlite3.Error as error:
+        raise schema.Invalid(f"{path}: {error}") from error
+    return database
+
+
+def rows_of(result):
+    if "bench" in result:
+        for name, repetition, metric, value in bench.raw_rows(result["bench"]):
+            yield "bench", name, repetition, metric, value
+    for entry in result.get("fuzz", []):
+        for key, value in entry.items():
+            if schema.is_number(value):
+                yield "fuzz", entry["target"], 0, key, float(value)
+    for entry in result.get("inputs", []):
+        name = f"{os.path.basename(entry['input'])}/{entry['format']}"
+        yield "inputs", name, 0, "seconds", float(entry["seconds"])
+        for key, value in inputs.flatten(entry["totals"]):
+            if schema.is_number(value):
+                yield "inputs", name, 0, f"totals.{key}", float(value)
+
+
+def store(path, result, folder):
+    """One transaction: the run is in with every value, or not at all. Returns its id."""
+    run = result["run"]
+    with connect(path) as database:
+        cursor = database.execute(
+            "INSERT INTO runs (started, mode, commit_id, modified, machine, folder, run_json) VALUES (?,?,?,?,?,?,?)",
+            (
+                run["started"],
+                run["mode"],
+                run["commit"]["id"],
+                int(run["commit"]["modified"]),
+                machine_key(run),
+                folder,
+                json.dumps(run),
+            ),
+        )
+        values = [(cursor.lastrowid, *row) for row in rows_of(result)]
+        database.executemany("INSERT INTO results VALUES (?,?,?,?,?,?)", values)
+    database.close()
+    return cursor.lastrowid
+
+
+def median(values):
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def previous(path, run):
+    """
+    The latest earlier run on the same machine, compiler and flags: (its run.json, {case: median cpu_time_ns}).
+    None where there is none.
+    """
+    if not os.path.exists(path):
+        return None
+    database = connect(path)
+    row = database.execute(
+        "SELECT id, run_json FROM runs WHERE machine = ? AND started < ? ORDER BY started DESC, id DESC LIMIT 1",
+        (machine_key(run), run["started"]),
+    ).fetchone()
+    if not row:
+        database.close()
+        return None
+    collected = {}
+    query = "SELECT name, value FROM results WHERE run_id = ? AND part = 'bench' AND metric = 'cpu_time_ns'"
+    for name, value in database.execute(query, (row[0],)):
+        collected.setdefault(name, []).append(value)
+    database.close()
+    return json.loads(row[1]), {name: median(values) for name, values in collected.items()}
