@@ -7,7 +7,7 @@ set-up first and says what the options mean. README.md beside this file describe
 import argparse
 import datetime
 import os
-import subprocess
+import re
 import sys
 import time
 
@@ -21,14 +21,26 @@ from nightlylib.workplace import Workplace  # noqa: E402
 
 EXIT_OK, EXIT_WRONG, EXIT_CANNOT = 0, 1, 2
 BUILD_LIMIT = 3600
-BUILDS = {
-    "release": ["mapproof-bench", "mapproof-replay"],
-    "fuzz": FUZZ_TARGETS,
+BUILDS = {  # part: preset, targets
+    "bench": ("release", ["mapproof-bench"]),
+    "inputs": ("release", ["mapproof-replay"]),
+    "fuzz": ("fuzz", FUZZ_TARGETS),
 }
 
 
 def utc(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def could_not_run(message):
+    return {"state": "could-not-run", "message": message}
+
+
+def first_error(text, lines=25):
+    """The output of a build from its first failure on."""
+    output = text.splitlines()
+    start = next((i for i, line in enumerate(output) if re.search(r"^FAILED:|\berror\b|Error", line)), -lines)
+    return "\n".join(output[start:][:lines])
 
 
 class Nightly:
@@ -85,32 +97,30 @@ class Nightly:
             entry.update(state="stopped", message="stopped before its end")
             raise
         self.write()
-        self.progress.say(f"{title}: {entry['state']}" + (f" ({entry['seconds']} s)" if "seconds" in entry else ""))
+        self.progress.say(f"{title}: {entry['state'].replace('-', ' ')}" + (f" ({entry['seconds']} s)" if "seconds" in entry else ""))
         if entry["state"] != "ok":
             print(entry["message"], file=sys.stderr)
 
-    def build(self, preset, targets):
-        """Configure and build; returns '' or what went wrong."""
-        self.progress.step(f"build {preset}")
-        log = os.path.join(self.folder, "log", f"build-{preset}.log")
+    def build(self, part):
+        """Configure and build what a part runs; returns '' or what went wrong."""
+        preset, targets = BUILDS[part]
+        self.progress.step(f"build {' '.join(targets)}")
+        log = os.path.join(self.folder, "log", f"build-{part}.log")
         for command in (
             ["cmake", "--preset", preset],
             ["cmake", "--build", "--preset", preset, "--target", *targets],
         ):
             ended = child.run(command, log, self.progress.at, BUILD_LIMIT)
             if ended.status != 0:
-                return f"preset {preset} does not build: {' '.join(command)}\n{ended.note or ended.tail(30)}"
+                return f"{' '.join(command)}\n{ended.note or first_error(ended.text)}"
         made = context.build(os.path.join(self.builds, preset))
         self.run["compiler"][preset], self.run["flags"][preset] = made["compiler"], made["flags"]
         return ""
 
     def all_parts(self):
-        release = os.path.join(self.builds, "release")
+        failed = {part: self.build(part) for part in BUILDS}
         workplace = Workplace(ROOT, self.folder, self.progress)
-        failed = {preset: self.build(preset, targets) for preset, targets in BUILDS.items()}
-
-        def unless(preset, work):
-            return work if not failed[preset] else lambda: {"state": "could-not-run", "message": failed[preset]}
+        release, fuzzers = os.path.join(self.builds, "release"), os.path.join(self.builds, "fuzz")
 
         def run_bench():
             return bench.run_part(workplace, os.path.join(release, "mapproof-bench"), self.mode)
@@ -119,11 +129,15 @@ class Nightly:
             return inputs.run_part(workplace, os.path.join(release, "mapproof-replay"), INPUT_FILES, INPUT_FORMATS)
 
         def run_fuzz():
-            return fuzz.run_part(workplace, os.path.join(self.builds, "fuzz"), FUZZ_TARGETS, self.mode.fuzz_seconds)
+            return fuzz.run_part(workplace, fuzzers, FUZZ_TARGETS, self.mode.fuzz_seconds)
 
-        self.part("bench", "benchmarks", unless("release", run_bench))
-        self.part("inputs", "real inputs", unless("release", run_inputs))
-        self.part("fuzz", f"fuzzing for {self.mode.fuzz_seconds} s", unless("fuzz", run_fuzz))
+        for part, title, work in (
+            ("bench", "benchmarks", run_bench),
+            ("inputs", "real inputs", run_inputs),
+            ("fuzz", f"fuzzing for {self.mode.fuzz_seconds} s", run_fuzz),
+        ):
+            message = f"does not build: {failed[part]}"
+            self.part(part, title, (lambda m=message: could_not_run(m)) if failed[part] else work)
         if self.mode.tests_too:
             self.part("test", "scripts/test --all", self.run_tests)
 
