@@ -25,6 +25,7 @@ static void known_ranges_encode_as_linux_does(void **state)
         { 0, 0x10000000000001, 0x7ffffffffffff000 | S, 0, UINT64_MAX },     /* one more: all */
         { 0xfffffffffffff000, 0x1000, 0xfffffffffffff000, 0xfffffffffffff000, UINT64_MAX }, /* the very last page */
         { 0xffffffffffffe000, 0x2000, 0xffffffffffffe000 | S, 0xffffffffffffe000, UINT64_MAX },
+        { 0x5000, UINT64_MAX, 0x7ffffffffffff000 | S, 0, UINT64_MAX },         /* wraps, and ends in the page before */
         { 0xfffffffffffff000, 0x2000, 0x7ffffffffffff000 | S, 0, UINT64_MAX }, /* wraps: all */
     };
 

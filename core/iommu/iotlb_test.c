@@ -179,6 +179,41 @@ static void the_walk_cache_saves_reads_and_forgets_the_oldest(void **state)
     machine_end(&m);
 }
 
+static void a_cached_item_keeps_the_rights_above_it(void **state)
+{
+    struct machine m = { 0 };
+    struct iommu_outcome outcome;
+
+    (void)state;
+    machine_begin(&m, "amd", true);
+    map_page(&m, 0, TARGET_HPA);
+    map_page(&m, PAGE, TARGET_HPA + PAGE);
+    poke(&m, s2_item_address(&m, TARGET_GPA, 2), peek(&m, s2_item_address(&m, TARGET_GPA, 2)) & ~bit(62));
+    assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA, IOMMU_READ).fault, IOMMU_NO_FAULT);
+    outcome = dma(&m, DEV_PRIVATE, TARGET_GPA + PAGE, IOMMU_WRITE);
+    assert_int_equal(outcome.reads, 1);
+    assert_int_equal(outcome.fault, IOMMU_PERMISSION);
+    machine_end(&m);
+}
+
+static void an_invalidation_leaves_the_walk_cache_of_its_neighbours_alone(void **state)
+{
+    struct machine m = { 0 };
+
+    (void)state;
+    machine_begin(&m, "amd", true);
+    map_page(&m, LARGE, TARGET_HPA);
+    map_page(&m, LARGE + PAGE, TARGET_HPA + PAGE);
+    map_page(&m, LARGE + 2 * PAGE, TARGET_HPA + 2 * PAGE);
+    dma(&m, DEV_PRIVATE, TARGET_GPA + LARGE, IOMMU_READ);
+    invalidate(&m, &(struct inv){ TARGET_GPA, PAGE, true, false, 0, DOMAIN }); /* the 1G item goes, this one stays */
+    invalidate(&m, &(struct inv){ TARGET_GPA + 2 * LARGE, PAGE, true, false, 0, DOMAIN });
+    assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA + LARGE + PAGE, IOMMU_READ).reads, 1);
+    invalidate(&m, &(struct inv){ TARGET_GPA + LARGE, PAGE, true, false, 0, DOMAIN });
+    assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA + LARGE + 2 * PAGE, IOMMU_READ).reads, 3);
+    machine_end(&m);
+}
+
 /* One set of four ways: the entry not used for longest goes, and only it. */
 static void the_least_recently_used_way_is_lost(void **state)
 {
@@ -486,6 +521,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(pde_0_leaves_a_pointer_to_a_freed_table),
     cmocka_unit_test(pde_0_drops_the_walk_cache_too_if_the_switch_says_so),
     cmocka_unit_test(the_walk_cache_saves_reads_and_forgets_the_oldest),
+    cmocka_unit_test(a_cached_item_keeps_the_rights_above_it),
+    cmocka_unit_test(an_invalidation_leaves_the_walk_cache_of_its_neighbours_alone),
     cmocka_unit_test(the_least_recently_used_way_is_lost),
     cmocka_unit_test(domains_do_not_share_entries),
     cmocka_unit_test(devices_of_a_domain_share_entries_but_not_private_with_shared_ones),

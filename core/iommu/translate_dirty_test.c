@@ -111,6 +111,12 @@ static void a_cached_leaf_is_marked_where_it_lies(void **state)
     outcome = dma(&m, DEV_PRIVATE, TARGET_GPA, IOMMU_WRITE);
     assert_int_equal(outcome.hpa.value, TARGET_HPA + LARGE);
     assert_int_equal(peek(&m, item), AMD_RW | (TARGET_HPA + LARGE) | 0x60);
+
+    /* and the walk cache has let go of what it found stale */
+    iommu_evict(m.iommu, DEV_PRIVATE, iova(TARGET_GPA), 0);
+    outcome = dma(&m, DEV_PRIVATE, TARGET_GPA, IOMMU_READ);
+    assert_int_equal(outcome.hpa.value, TARGET_HPA + LARGE);
+    assert_int_equal(outcome.reads, 0);
     machine_end(&m);
 }
 

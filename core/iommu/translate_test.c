@@ -55,6 +55,23 @@ static void the_walk_cache_shortens_both_stages(void **state)
     machine_end(&m);
 }
 
+/* Software maps into holes without invalidating anything: what is absent is never kept. */
+static void what_was_not_present_is_found_as_soon_as_it_is_mapped(void **state)
+{
+    struct machine m = { 0 };
+
+    (void)state;
+    machine_begin(&m, "amd", true);
+    assert_fault(&m, DEV_PRIVATE_S1, IOMMU_NOT_PRESENT, false);
+    s1_put(&m, TARGET_IOVA, 0, 0x67 | TARGET_GPA);
+    assert_fault(&m, DEV_PRIVATE_S1, IOMMU_NOT_PRESENT, false);
+    assert_fault(&m, DEV_PRIVATE, IOMMU_NOT_PRESENT, false);
+    map_private_page(&m, 0);
+    assert_fault(&m, DEV_PRIVATE, IOMMU_NO_FAULT, false);
+    assert_fault(&m, DEV_PRIVATE_S1, IOMMU_NO_FAULT, false);
+    machine_end(&m);
+}
+
 /* Five S1 levels over six S2 levels, nothing cached, A and D to be set everywhere. */
 static void the_longest_walk_takes_as_many_reads_as_the_header_says(void **state)
 {
@@ -241,6 +258,12 @@ static void reasons_come_in_the_order_of_the_manual(void **state)
     entry = (struct rmp_state){ .gpa = TARGET_GPA + 2 * PAGE, .asid = ASID, .assigned = true, .immutable = true };
     assert_int_equal(rmp_update(m.rmp, hpa(page), &entry), RMP_OK);
     assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA + 2 * PAGE, IOMMU_READ).fault, IOMMU_RMP_IMMUTABLE);
+    assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA + 4 * PAGE, IOMMU_READ).fault, IOMMU_RMP_OWNER);
+
+    /* and after gpa: an immutable page elsewhere in the guest */
+    entry.gpa = TARGET_GPA;
+    assert_int_equal(rmp_update(m.rmp, hpa(TARGET_HPA + 4 * PAGE), &entry), RMP_OK);
+    assert_int_equal(dma(&m, DEV_PRIVATE, TARGET_GPA + 4 * PAGE, IOMMU_READ).fault, IOMMU_RMP_GPA);
     machine_end(&m);
 }
 
@@ -278,6 +301,7 @@ static void shared_dma_beyond_the_rmp_passes_and_private_dma_does_not(void **sta
 static void a_hit_is_checked_again_only_if_the_switch_says_so(void **state)
 {
     struct machine m = { 0 };
+    struct iommu_outcome outcome;
 
     (void)state;
     for (unsigned recheck = 0; recheck < 2; recheck++) {
@@ -287,7 +311,9 @@ static void a_hit_is_checked_again_only_if_the_switch_says_so(void **state)
         s2_put(&m, TARGET_GPA, 1, 1, AMD_RW | TARGET_HPA);
         make_private(&m, TARGET_HPA, TARGET_GPA, RMP_2M);
         assert_fault(&m, DEV_PRIVATE, IOMMU_NO_FAULT, false);
-        assert_true(dma(&m, DEV_PRIVATE, TARGET_GPA + PAGE, IOMMU_READ).is_hit);
+        outcome = dma(&m, DEV_PRIVATE, TARGET_GPA + PAGE, IOMMU_READ);
+        assert_true(outcome.is_hit);
+        assert_int_equal(outcome.fault, IOMMU_NO_FAULT);
         assert_int_equal(rmp_psmash(m.rmp, hpa(TARGET_HPA)), RMP_OK);
         assert_fault(&m, DEV_PRIVATE, recheck ? IOMMU_RMP_SIZE : IOMMU_NO_FAULT, false);
         make_shared(&m, TARGET_HPA, RMP_4K);
@@ -461,6 +487,7 @@ static void counters_add_up(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_guest_table_is_reached_through_s2),
     cmocka_unit_test(the_walk_cache_shortens_both_stages),
+    cmocka_unit_test(what_was_not_present_is_found_as_soon_as_it_is_mapped),
     cmocka_unit_test(the_longest_walk_takes_as_many_reads_as_the_header_says),
     cmocka_unit_test(a_fault_tells_guest_tables_from_the_page),
     cmocka_unit_test(guest_tables_meet_the_size_rule),

@@ -105,6 +105,11 @@ static void nothing_is_marked_without_permission_or_without_the_switch(void **st
     assert_int_equal(iommu_walk(&table, &access, 0, IOMMU_WRITE).fault, IOMMU_PERMISSION);
     assert_int_equal(iommu_walk_physmem(&table, &memory, 0, IOMMU_READ).fault, IOMMU_NO_FAULT);
     assert_int_equal(item_at(&memory, 0, 0), 0x3000000000005001);
+
+    table = x86_64(48, 3);
+    for (unsigned l = 3; l > 0; l--) put(&memory, l, 0, table_at(l - 1) | 0x7);
+    put(&memory, 0, 0, 0x5007);
+    assert_int_equal(iommu_walk(&table, &access, 0, IOMMU_WRITE).fault, IOMMU_NO_FAULT);
     assert_int_equal(busy.updates, 0);
     physmem_destroy(&memory);
 }
