@@ -217,6 +217,25 @@ static void unmaps_of_the_base_set_are_compared_by_bytes_alone(void **state)
     assert_string_equal(outcome.seen.golden, "(no further item)");
 }
 
+static void tables_that_nobody_freed_are_a_difference(void **state)
+{
+    static const char text[] = "# a gather that never ends\n"
+                               "table fmt=x86_64 levels=4 va_bits=47 oa_bits=52 features=flush-range\n"
+                               "page_sizes 0x40201000\n"
+                               "table_pages 1\n"
+                               "map iova=0x40000000 pa=0x12345000 len=0x200000 prot=rw -> ret=0 mapped=0x200000\n"
+                               "gather_begin\n"
+                               "unmap iova=0x40000000 len=0x200000 -> bytes=0x200000\n"
+                               "top_level 3\n"
+                               "item level=3 va=0x0 table=0x0000000000000027\n"
+                               "item level=2 va=0x40000000 table=0x0000000000000027\n"
+                               "end\n";
+    const struct outcome outcome = run_bytes(text, strlen(text));
+
+    (void)state;
+    assert_difference(&outcome, 11, "end", "end with 1 table pages in use after pt_deinit");
+}
+
 static void malformed_lines_are_refused_at_their_place(void **state)
 {
     static const struct {
@@ -371,6 +390,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_missing_item_and_one_too_many_are_differences),
         cmocka_unit_test(a_table_that_cannot_be_made_is_a_difference),
         cmocka_unit_test(unmaps_of_the_base_set_are_compared_by_bytes_alone),
+        cmocka_unit_test(tables_that_nobody_freed_are_a_difference),
         cmocka_unit_test(malformed_lines_are_refused_at_their_place),
         cmocka_unit_test(a_file_cut_off_in_its_xz_data_is_an_error),
         cmocka_unit_test(a_missing_or_empty_file_is_an_error),

@@ -341,6 +341,15 @@ static void the_live_set_agrees_with_a_flat_model(void **state)
         check_live(&live, owner, first);
     }
     for (uint64_t page = 0; page < PAGES; page++) check_live(&live, owner, page);
+    assert_true(live.count > 4);
+    for (uint64_t page = 0; page < PAGES; page++) {
+        if (owner[page]) assert_true(live_remove(&live, page, page));
+        mark(owner, page, page, 0);
+        check_live(&live, owner, PAGES - 1);
+    }
+    assert_int_equal(live.count, 0);
+    assert_int_equal(live.ranges, 0);
+    assert_true(live_add(&live, (struct live_range){ 5, 6 }));
     live_free(&live);
 }
 
