@@ -83,10 +83,11 @@ struct pt_config {
 struct pt {
     _Atomic uint64_t top; /* address of the top table | its level (0..7): one word, never torn (formats.md 2.11) */
     struct table_pool *pool;
-    uint64_t page_sizes; /* bitmap of leaf sizes a map may use; bit s = 2^s bytes */
-    uint64_t c_bit_mask; /* 0 or the C-bit */
-    uint64_t va_mask;    /* low va_bits: what indexes are taken from */
-    uintptr_t origin;    /* a table's address + origin is where it is in this process */
+    uint64_t page_sizes;   /* bitmap of leaf sizes a map may use; bit s = 2^s bytes */
+    uint64_t c_bit_mask;   /* 0 or the C-bit */
+    uint64_t address_mask; /* bits of an item that hold an address, without the C-bit */
+    uint64_t va_mask;      /* low va_bits: what indexes are taken from */
+    uintptr_t origin;      /* a table's address + origin is where it is in this process */
     uint32_t features;
     uint8_t va_bits;
     uint8_t oa_bits;

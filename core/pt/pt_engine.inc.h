@@ -116,6 +116,7 @@ static int FMT(init_table)(struct pt *pt, const struct pt_config *config)
         if (config->c_bit < FMT(GRANULE_SHIFT) || config->c_bit >= FMT(OA_BITS_MAX)) return -EINVAL;
         pt->c_bit_mask = bit(config->c_bit);
     }
+    pt->address_mask = FMT(address_bits)() & ~pt->c_bit_mask;
     pt->va_mask = low_mask(pt->va_bits);
     pt->origin = table_pool_origin(pt->pool);
     pt->page_sizes = possible_page_sizes(pt, top_level);

@@ -78,7 +78,7 @@ static inline uint64_t amdv1_table_item(const struct pt *pt, uint64_t address, u
 
 static inline uint64_t amdv1_table_address(const struct pt *pt, uint64_t item)
 {
-    return item & AMDV1_ADDRESS & ~pt->c_bit_mask;
+    return item & pt->address_mask;
 }
 
 /* CACHE, NOEXEC and PRIV mean nothing here; MMIO only keeps the C-bit out. */
@@ -108,7 +108,7 @@ static inline unsigned amdv1_leaf_shift(uint64_t item, unsigned level)
 
 static inline uint64_t amdv1_leaf_address(const struct pt *pt, uint64_t item, unsigned level)
 {
-    return align_down(item & AMDV1_ADDRESS & ~pt->c_bit_mask, amdv1_leaf_shift(item, level));
+    return align_down(item & pt->address_mask, amdv1_leaf_shift(item, level));
 }
 
 /*

@@ -69,7 +69,7 @@ static inline uint64_t x86_64_table_item(const struct pt *pt, uint64_t address, 
 
 static inline uint64_t x86_64_table_address(const struct pt *pt, uint64_t item)
 {
-    return item & X86_64_ADDRESS & ~pt->c_bit_mask;
+    return item & pt->address_mask;
 }
 
 /* Reading is implied; CACHE, NOEXEC and PRIV mean nothing here; MMIO only keeps the C-bit out. D is set with W, so that
@@ -100,7 +100,7 @@ static inline unsigned x86_64_leaf_shift(uint64_t item, unsigned level)
 
 static inline uint64_t x86_64_leaf_address(const struct pt *pt, uint64_t item, unsigned level)
 {
-    return align_down(item & X86_64_ADDRESS & ~pt->c_bit_mask, x86_64_leaf_shift(item, level));
+    return align_down(item & pt->address_mask, x86_64_leaf_shift(item, level));
 }
 
 static inline uint64_t x86_64_leaf_attrs(const struct pt *pt, uint64_t item)
