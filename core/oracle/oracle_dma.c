@@ -36,23 +36,28 @@ const struct oracle_hardware *oracle_find_hardware(const char *name)
 
 /* ---- both stages ------------------------------------------------------------------------------------------------- */
 
-/* One stage at `input`. Narrows the rights in *path; returns the output address. */
-static uint64_t stage(const struct oracle_table *table, uint64_t input, bool is_write, struct oracle_translation *path,
-                      unsigned *shift)
+/* One stage at `input`, by `given` or else the table. Narrows the rights in *path; returns the output address. */
+static uint64_t stage(const struct oracle_table *table, const struct oracle_leaf *given, uint64_t input,
+                      struct oracle_translation *path, unsigned *shift)
 {
     struct oracle_leaf leaf;
-    const bool read_is_implied = table->config.format->read_is_implied;
 
     *shift = 0;
-    if (!oracle_find(table, input, &leaf)) {
+    if (given) {
+        leaf = *given;
+    } else if (!oracle_find(table, input, &leaf)) {
         path->fault = oracle_decodes(table, input) ? ORACLE_NOT_PRESENT : ORACLE_CANONICAL;
         return 0;
     }
     *shift = leaf.shift;
-    path->readable &= read_is_implied || leaf.prot & ORACLE_READ;
+    path->readable &= table->config.format->read_is_implied || leaf.prot & ORACLE_READ;
     path->writable &= (leaf.prot & ORACLE_WRITE) != 0;
-    if (is_write ? !path->writable : !path->readable) path->fault = ORACLE_PERMISSION;
     return leaf.target + (input - leaf.start);
+}
+
+static void check_rights(const struct oracle_access *access, struct oracle_translation *path)
+{
+    if (!path->fault && (access->is_write ? !path->writable : !path->readable)) path->fault = ORACLE_PERMISSION;
 }
 
 struct oracle_translation oracle_translate(const struct oracle_access *access)
@@ -60,10 +65,12 @@ struct oracle_translation oracle_translate(const struct oracle_access *access)
     struct oracle_translation path = { .gpa = access->address, .readable = true, .writable = true };
 
     if (access->s1) {
-        path.gpa = stage(access->s1, access->address, access->is_write, &path, &path.s1_shift);
+        path.gpa = stage(access->s1, access->s1_leaf, access->address, &path, &path.s1_shift);
+        check_rights(access, &path);
         if (path.fault) return path;
     }
-    path.hpa = stage(access->s2, path.gpa, access->is_write, &path, &path.s2_shift);
+    path.hpa = stage(access->s2, access->s2_leaf, path.gpa, &path, &path.s2_shift);
+    check_rights(access, &path);
     return path;
 }
 
@@ -77,7 +84,7 @@ static enum oracle_fault own_page_fault(const struct oracle_machine *machine, co
 
     if (!access->is_private) return page.assigned ? ORACLE_RMP_OWNER : ORACLE_NO_FAULT;
     if (!page.covered) return ORACLE_RMP_RANGE;
-    if (!page.assigned || page.asid != access->asid) return ORACLE_RMP_OWNER;
+    if (!page.assigned || page.asid != access->asid || access->asid == 0) return ORACLE_RMP_OWNER;
     if (machine->hardware->owner_only) return ORACLE_NO_FAULT;
     if (page.gpa != align_down(path->gpa, SHIFT_4K)) return ORACLE_RMP_GPA;
     return page.immutable ? ORACLE_RMP_IMMUTABLE : ORACLE_NO_FAULT;
@@ -143,6 +150,25 @@ static void expect_shared_size(const struct oracle_machine *machine, struct orac
         expected->fault = ORACLE_RMP_OWNER;
 }
 
+/* The RMP's part, for a translation that is there. */
+static void expect_rmp(const struct oracle_machine *machine, const struct oracle_access *access,
+                       struct oracle_expectation *expected)
+{
+    expected->read_only_entry = !access->is_private && !access->is_write && !machine->shared_read_checked;
+    if (!expected->read_only_entry) expected->fault = own_page_fault(machine, access, &expected->path);
+    if (expected->fault) return;
+    if (access->is_private)
+        expect_private_size(machine, expected);
+    else
+        expect_shared_size(machine, expected);
+    if (!expected->fault && is_unvalidated(machine, access, expected->hpa)) expected->fault = ORACLE_RMP_NOT_VALIDATED;
+}
+
+static bool has_rmp(const struct oracle_machine *machine)
+{
+    return machine->ownership && machine->hardware->checks_owner;
+}
+
 struct oracle_expectation oracle_expect(const struct oracle_machine *machine, const struct oracle_access *access)
 {
     struct oracle_expectation expected = { .path = oracle_translate(access) };
@@ -150,19 +176,20 @@ struct oracle_expectation oracle_expect(const struct oracle_machine *machine, co
     expected.fault = expected.path.fault;
     expected.hpa = expected.path.hpa;
     if (expected.fault) return expected;
-    if (!machine->ownership || !machine->hardware->checks_owner) {
-        expected.fill_shift = smaller_leaf(&expected.path);
-        return expected;
-    }
-    expected.read_only_entry = !access->is_private && !access->is_write && !machine->shared_read_checked;
-    if (!expected.read_only_entry) expected.fault = own_page_fault(machine, access, &expected.path);
-    if (expected.fault) return expected;
-    if (access->is_private)
-        expect_private_size(machine, &expected);
+    if (has_rmp(machine))
+        expect_rmp(machine, access, &expected);
     else
-        expect_shared_size(machine, &expected);
-    if (!expected.fault && is_unvalidated(machine, access, expected.hpa)) expected.fault = ORACLE_RMP_NOT_VALIDATED;
+        expected.fill_shift = smaller_leaf(&expected.path);
     return expected;
+}
+
+enum oracle_fault oracle_recheck(const struct oracle_machine *machine, const struct oracle_access *access,
+                                 const struct oracle_translation *path)
+{
+    struct oracle_expectation expected = { .hpa = path->hpa, .path = *path };
+
+    if (has_rmp(machine)) expect_rmp(machine, access, &expected);
+    return expected.fault;
 }
 
 /* ---- wanted ------------------------------------------------------------------------------------------------------ */
@@ -171,15 +198,18 @@ struct oracle_expectation oracle_expect(const struct oracle_machine *machine, co
 static bool passes_alone(const struct oracle_machine *machine, const struct oracle_access *access,
                          const struct oracle_translation *path)
 {
-    if (!machine->ownership || !machine->hardware->checks_owner) return true;
+    if (!has_rmp(machine)) return true;
     if (!access->is_private && !access->is_write && !machine->shared_read_checked) return true;
     return own_page_fault(machine, access, path) == ORACLE_NO_FAULT && !is_unvalidated(machine, access, path->hpa);
 }
 
 bool oracle_wants(const struct oracle_machine *machine, const struct oracle_access *access, uint64_t *hpa)
 {
-    const struct oracle_translation path = oracle_translate(access);
+    struct oracle_access now = *access;
+    struct oracle_translation path;
 
+    now.s1_leaf = now.s2_leaf = NULL;
+    path = oracle_translate(&now);
     *hpa = path.hpa;
     return path.fault == ORACLE_NO_FAULT && passes_alone(machine, access, &path);
 }
@@ -192,6 +222,7 @@ static bool page_differs(const struct oracle_machine *machine, const struct orac
     struct oracle_translation path;
 
     own.address = entry->input + offset;
+    own.s1_leaf = own.s2_leaf = NULL;
     path = oracle_translate(&own);
     if (path.fault || path.hpa != entry->hpa + offset) return true;
     if ((entry->readable && !path.readable) || (entry->writable && !path.writable)) return true;
@@ -205,7 +236,7 @@ static bool ownership_differs(const struct oracle_machine *machine, const struct
     uint64_t offset = 0;
     uint64_t where;
 
-    if (!machine->ownership || !machine->hardware->checks_owner) return false;
+    if (!has_rmp(machine)) return false;
     if (!access->is_private) {
         if (!access->is_write && !machine->shared_read_checked) return false;
         return ownership_any(machine->ownership, entry->hpa, bit(entry->shift), &where);
@@ -222,9 +253,10 @@ static bool ownership_differs(const struct oracle_machine *machine, const struct
 bool oracle_expands(const struct oracle_machine *machine, const struct oracle_access *access,
                     const struct oracle_entry *entry)
 {
-    const struct oracle_translation path = oracle_translate(access);
+    struct oracle_translation path;
 
     if (entry->shift <= SHIFT_4K) return false;
+    path = oracle_translate(access);
     if (path.fault || path.hpa - entry->hpa != access->address - entry->input) return true;
     if (path.s2_shift >= entry->shift && (!path.s1_shift || path.s1_shift >= entry->shift))
         return ownership_differs(machine, access, entry);

@@ -43,6 +43,8 @@ struct oracle_access {
     bool is_write;
     bool is_private; /* and the device is trusted */
     uint16_t asid;   /* of the device's guest */
+    /* Leaves to take instead of the table's: what a walk cache remembers. NULL: none. */
+    const struct oracle_leaf *s1_leaf, *s2_leaf;
 };
 
 /* Where the tables lead: both stages, no RMP. */
@@ -66,6 +68,10 @@ struct oracle_translation oracle_translate(const struct oracle_access *access);
 
 /* What a miss must give, table fetches of stage 1 aside. */
 struct oracle_expectation oracle_expect(const struct oracle_machine *machine, const struct oracle_access *access);
+
+/* recheck_on_hit: the RMP's answer now, for the translation that an IOTLB entry remembers. */
+enum oracle_fault oracle_recheck(const struct oracle_machine *machine, const struct oracle_access *access,
+                                 const struct oracle_translation *path);
 
 /* Is this access one that guest and device are entitled to? True: *hpa is where it must go. */
 bool oracle_wants(const struct oracle_machine *machine, const struct oracle_access *access, uint64_t *hpa);

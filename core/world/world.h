@@ -12,7 +12,8 @@
  * domain 0. dev3 untrusted, no S1, domain 1. Guest g has ASID g; domains 0 and 1 belong to guest 1.
  *
  * Memory map: data RAM [0, memory), host table pool [memory, memory + pool), the RMP covers both. The guest's S1 tables
- * are a pool of S1_TABLE_BYTES at gpa s1_tables, backed by hpa s1_backing; nothing maps them in S2 unless the script does.
+ * are a pool of S1_TABLE_BYTES at gpa s1_tables, backed by hpa s1_backing; nothing maps them in S2 unless the script
+ * does.
  *
  * Nothing is kept between worlds: world_begin resets at the cost of what was touched.
  */
@@ -40,15 +41,15 @@ const char *world_finding_name(enum world_finding finding); /* "STALE", "LOSES D
 /* What an op did. Which fields mean something depends on the op; world_print_outcome knows. */
 struct world_outcome {
     enum op_kind kind;
-    int error;              /* 0 or -errno: map, cut, dirty_read, ... */
-    uint64_t bytes;         /* map: mapped; unmap: removed; dirty_read: dirty bytes */
-    uint64_t leaves;        /* leaves written or removed, dirty leaves */
-    unsigned freed;         /* table pages freed by syncs during the op */
-    enum rmp_result rmp;    /* RMP ops */
+    int error;           /* 0 or -errno: map, cut, dirty_read, ... */
+    uint64_t bytes;      /* map: mapped; unmap: removed; dirty_read: dirty bytes */
+    uint64_t leaves;     /* leaves written or removed, dirty leaves */
+    unsigned freed;      /* table pages freed by syncs during the op */
+    enum rmp_result rmp; /* RMP ops */
     struct iommu_outcome dma;
     enum world_finding finding;
-    bool is_difference;     /* see world_difference */
-    bool is_skipped;        /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
+    bool is_difference; /* see world_difference */
+    bool is_skipped; /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
 };
 
 struct world *world_new(void);
@@ -74,16 +75,18 @@ unsigned world_check(struct world *world);
  * and the op. NULL: none. Valid until the next world_begin. */
 const char *world_difference(const struct world *world);
 
-/* "ok", "hpa=0x401000 fill=2M", "fault=rmp-size", "errno=EADDRINUSE mapped=0x3000", ...; returns the length as snprintf. */
+/* "ok", "hpa=0x401000 fill=2M", "fault=rmp-size", "errno=EADDRINUSE mapped=0x3000", ...; returns the length as
+ * snprintf. */
 int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_t size);
 
 /* Running totals since world_begin. */
 struct world_totals {
     uint64_t ops, maps, unmaps, mapped_bytes, unmapped_bytes, pages; /* pages: 4K pages mapped */
-    uint64_t leaves_by_shift[64]; /* written by maps */
+    uint64_t leaves_by_shift[64];                                    /* written by maps */
     uint64_t table_pages_peak;
     uint64_t findings[FINDING_KINDS];
-    uint64_t walks;               /* hardware walks done by checks */
+    uint64_t walks;       /* hardware walks done by checks */
+    uint64_t unpredicted; /* DMAs through guest tables that S2 does not put in their place */
 };
 const struct world_totals *world_totals(const struct world *world);
 

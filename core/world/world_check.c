@@ -1,0 +1,176 @@
+/* Everything at once: every table, every range, the RMP, the pools. O(all): ends of inputs and --check=all. */
+#include "pt/pt_check.h"
+#include "world/world_internal.h"
+
+#include <inttypes.h>
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+static void on_pt_violation(void *context, const struct pt_violation *found)
+{
+    struct world_table *table = context;
+
+    world_differ_at(table, found->va.value, "pt_check: invariant %u at level %u, item %016" PRIx64 ": %s\n",
+                    found->invariant, found->level, found->item, found->text);
+}
+
+/* Pages of the table's pool in use that its own tree does not reach: other tables, and tables that wait in a gather. */
+static unsigned pages_elsewhere(const struct world *world, const struct world_table *table)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        const struct world_table *other = &world->tables[i];
+
+        if (!other->exists || other->pt.pool != table->pt.pool) continue;
+        pages += other->hull_tables;
+        if (other != table) pages += other->tables_reached;
+    }
+    return (unsigned)pages;
+}
+
+static void count_table(void *context, const struct pt_item *item)
+{
+    unsigned *tables = context;
+
+    *tables += item->is_table;
+}
+
+/* Tables in use: those that items point to, and the top. */
+static unsigned tables_of(const struct world_table *table)
+{
+    unsigned tables = 1;
+
+    pt_walk_items(&table->pt, count_table, &tables);
+    return tables;
+}
+
+/* A dirty contiguous leaf: some item of it is. A clean one: none is. */
+static void check_dirty_run(struct world_table *table, const struct oracle_run *run)
+{
+    const unsigned item_shift = run->shift - (run->shift - SHIFT_4K) % 9;
+    bool is_dirty = false;
+
+    if (!table->oracle.config.format->dirty_is_readable || item_shift == run->shift) return;
+    for (uint64_t offset = 0; offset < bit(run->shift); offset += bit(item_shift))
+        is_dirty |= world_walk(table, run->start + offset).dirty;
+    if (is_dirty != run->dirty)
+        world_differ_at(table, run->start, "a run of items is %sdirty\n", is_dirty ? "" : "not ");
+}
+
+/* Every run: walks over its leaves (all, or a sample), nothing just outside it. */
+static void check_ranges(struct world_table *table)
+{
+    uint64_t bytes = 0;
+    uint64_t leaves = 0;
+    struct oracle_run run;
+
+    for (uint64_t from = 0; oracle_next_run(&table->oracle, from, UINT64_MAX, &run); from = oracle_run_last(&run) + 1) {
+        world_check_range(table, run.start, oracle_run_last(&run), false);
+        world_check_outside(table, run.start, oracle_run_last(&run));
+        check_dirty_run(table, &run);
+        bytes += run.length;
+        leaves += run.length >> run.shift;
+        if (oracle_run_last(&run) == UINT64_MAX) break;
+    }
+    if (bytes != table->oracle.mapped_bytes || leaves != table->oracle.leaves)
+        world_differ(table->world, "the oracle lost count of its own leaves\n");
+}
+
+/* The leaves that the table holds, counted by its own items: invariant 18. */
+struct leaf_count {
+    const struct pt *pt;
+    uint64_t bytes;
+};
+
+static void count_leaf(void *context, const struct pt_item *item)
+{
+    struct leaf_count *count = context;
+
+    if (!item->is_table) count->bytes += bit(12 + 9 * item->level);
+}
+
+static void check_table(struct world_table *table)
+{
+    const struct pt_check_report report = { on_pt_violation, table, pages_elsewhere(table->world, table) };
+    struct leaf_count count = { &table->pt, 0 };
+    struct pt_info info;
+
+    pt_check(&table->pt, &report);
+    pt_walk_items(&table->pt, count_leaf, &count);
+    if (count.bytes != table->oracle.mapped_bytes)
+        world_differ(table->world,
+                     "domain %u stage %s: the items map 0x%" PRIx64 " bytes, the oracle 0x%" PRIx64 " (invariant 18)\n",
+                     table->domain, table->is_s1 ? "s1" : "s2", count.bytes, table->oracle.mapped_bytes);
+    pt_get_info(&table->pt, &info);
+    if (info.top.value != table->walk.root || info.top_level != table->walk.top_level)
+        world_differ(table->world, "the engine's top is not the one the hardware was told of\n");
+    check_ranges(table);
+    world_check_gather(table);
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+static void on_rmp_violation(void *context, const struct rmp_violation *found)
+{
+    world_differ(context, "rmp_check: rule R%u at hpa 0x%" PRIx64 ": %s\n", found->rule, found->page.value,
+                 found->text);
+}
+
+/* Every assigned page, and the 2M region around it where it says something about itself. */
+static void check_owners(struct world *world)
+{
+    struct sorted_place place;
+    bool more = sorted_first(&world->ownership.pages, &place);
+
+    for (; more; more = sorted_next(&world->ownership.pages, &place)) {
+        const uint64_t page = sorted_at(&world->ownership.pages, place)->key;
+
+        world_check_owner(world, page);
+        world_check_owner(world, page + bit(SHIFT_4K));
+        world_check_owner(world, page + bit(SHIFT_2M) - 1);
+        if (page) world_check_owner(world, page - 1);
+    }
+    rmp_check(world->rmp, on_rmp_violation, world);
+}
+
+/* Invariant 4 over a whole pool: pages are live for exactly one table, or wait in a gather. P1: free ones are zero. */
+static void check_pool(struct world *world, const struct table_pool *pool)
+{
+    uint64_t expected = 0;
+    uint32_t dirty_page;
+
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        const struct world_table *table = &world->tables[i];
+
+        if (table->exists && table->pt.pool == pool) expected += table->tables_reached + table->hull_tables;
+    }
+    if (pool->live_pages != expected)
+        world_differ(world, "the pool has %u pages in use, tables and gathers account for %" PRIu64 "\n",
+                     pool->live_pages, expected);
+    dirty_page = table_pool_find_dirty_free_page(pool);
+    if (dirty_page != POOL_NO_PAGE) world_differ(world, "page %u of the pool is free and not zero (P1)\n", dirty_page);
+}
+
+static void check_iommu(struct world *world)
+{
+    if (iommu_queued(world->iommu) != world->queued)
+        world_differ(world, "the IOMMU has %u commands queued, expected %u\n", iommu_queued(world->iommu),
+                     world->queued);
+}
+
+unsigned world_check(struct world *world)
+{
+    world->problems = 0;
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        if (world->tables[i].exists) world->tables[i].tables_reached = tables_of(&world->tables[i]);
+    }
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        if (world->tables[i].exists) check_table(&world->tables[i]);
+    }
+    if (world->has_rmp) check_owners(world);
+    check_pool(world, &world->pool);
+    if (world->has_s1) check_pool(world, &world->s1_pool);
+    check_iommu(world);
+    return world->problems;
+}

@@ -1,0 +1,329 @@
+/*
+ * DMA against the oracle. A miss must end as the truth tables say for the tables and owners of now; a hit must come
+ * from an entry that was filled and not invalidated since. Findings (STALE, LOSES DMA, EXPANDS) are judged here too.
+ *
+ * Three things make an outcome lawful that the tables of now do not give, each only where the IOMMU says that it began
+ * at a cached upper-level item: a leaf that was split or removed and not invalidated; a table that was removed and not
+ * yet synced (not-present); an A/D update against a cached item of a table whose page a script has given away.
+ *
+ * Guest tables are reached through S2. Where S2 does not lead to their real place, what the walk reads there is not the
+ * guest's tables: the outcome is not predicted, and counted in world_totals.unpredicted.
+ */
+#include "world/world_dma.h"
+#include "script/op.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static enum iommu_fault fault_of(enum oracle_fault fault)
+{
+    static const enum iommu_fault faults[] = {
+        [ORACLE_NO_FAULT] = IOMMU_NO_FAULT,
+        [ORACLE_NOT_PRESENT] = IOMMU_NOT_PRESENT,
+        [ORACLE_PERMISSION] = IOMMU_PERMISSION,
+        [ORACLE_CANONICAL] = IOMMU_CANONICAL,
+        [ORACLE_RMP_OWNER] = IOMMU_RMP_OWNER,
+        [ORACLE_RMP_GPA] = IOMMU_RMP_GPA,
+        [ORACLE_RMP_SIZE] = IOMMU_RMP_SIZE,
+        [ORACLE_RMP_IMMUTABLE] = IOMMU_RMP_IMMUTABLE,
+        [ORACLE_RMP_NOT_VALIDATED] = IOMMU_RMP_NOT_VALIDATED,
+        [ORACLE_RMP_RANGE] = IOMMU_RMP_RANGE,
+    };
+
+    return faults[fault];
+}
+
+/* ---- the request ------------------------------------------------------------------------------------------------- */
+
+static bool has_s1(const struct world *world, unsigned device)
+{
+    return device == 1 && world->has_s1;
+}
+
+/* A driver knows which pasids its devices use, and invalidates those. */
+static void note_pasid(struct world *world, uint32_t pasid)
+{
+    for (unsigned i = 0; i < world->pasid_count; i++) {
+        if (world->pasids[i] == pasid) return;
+    }
+    if (world->pasid_count == WORLD_PASIDS_MAX)
+        world->pasids_overflowed = true;
+    else
+        world->pasids[world->pasid_count++] = pasid;
+}
+
+static struct dma request_of(struct world *world, const struct op *op)
+{
+    const unsigned device = (unsigned)op_get(op, FIELD_DEVICE);
+    const enum op_private asked = (enum op_private)op_get(op, FIELD_PRIVATE);
+    const bool is_trusted = device < 2;
+    struct dma dma = { .world = world };
+
+    dma.request = (struct iommu_request){
+        .device = device,
+        .address = iova(op_get(op, FIELD_INPUT)),
+        .access = op_get(op, FIELD_ACCESS) ? IOMMU_WRITE : IOMMU_READ,
+        .is_private = asked == PRIVATE_DEFAULT ? is_trusted : asked == PRIVATE_YES,
+        .pasid = (uint32_t)op_get(op, FIELD_PASID),
+    };
+    if (device >= WORLD_DEVICES) return dma;
+    dma.s2 = &world->tables[device == 3];
+    dma.s1 = has_s1(world, device) ? &world->tables[WORLD_S1_TABLE] : NULL;
+    dma.access = (struct oracle_access){
+        .s1 = dma.s1 ? &dma.s1->oracle : NULL,
+        .s2 = &dma.s2->oracle,
+        .address = dma.request.address.value,
+        .is_write = dma.request.access == IOMMU_WRITE,
+        .is_private = dma.request.is_private && is_trusted,
+        .asid = 1,
+    };
+    dma.tag = (struct fill_tag){ dma.s2->domain, dma.access.is_private, dma.s1 != NULL, dma.request.pasid };
+    return dma;
+}
+
+/* ---- findings ---------------------------------------------------------------------------------------------------- */
+
+/* A completed access that is not what is authorised now, outside the window of an unmap's invalidation. */
+static void judge_stale(struct dma *dma, struct world_outcome *outcome, uint64_t gpa_then)
+{
+    uint64_t wanted;
+
+    if (oracle_wants(&dma->world->machine, &dma->access, &wanted) && wanted == outcome->dma.hpa.value) return;
+    if (world_may_lag(dma->s2, gpa_then, true)) return;
+    if (dma->s1 && world_may_lag(dma->s1, dma->access.address, true)) return;
+    outcome->finding = FINDING_STALE;
+}
+
+static void judge_fault(struct dma *dma, struct world_outcome *outcome)
+{
+    uint64_t wanted;
+
+    /* Guest tables that S2 does not map, or that belong to somebody else, authorise nothing. */
+    if (outcome->dma.of_s1_table && outcome->dma.fault != IOMMU_RMP_SIZE) return;
+    if (oracle_wants(&dma->world->machine, &dma->access, &wanted)) outcome->finding = FINDING_LOSES_DMA;
+}
+
+static void judge_fill(struct dma *dma, struct world_outcome *outcome)
+{
+    const struct iommu_outcome *got = &outcome->dma;
+    const struct oracle_entry entry = { got->entry_input, got->entry_hpa, got->fill_shift, got->readable,
+                                        got->writable };
+
+    if (oracle_expands(&dma->world->machine, &dma->access, &entry)) outcome->finding = FINDING_EXPANDS;
+}
+
+/* ---- hits -------------------------------------------------------------------------------------------------------- */
+
+static const char *hit_problem(const struct dma *dma, const struct fill *fill, const struct iommu_outcome *got)
+{
+    const uint64_t offset = dma->access.address - fill->input;
+    const struct oracle_translation path = { .gpa = fill->gpa + offset,
+                                             .hpa = fill->hpa + offset,
+                                             .s2_shift = fill->s2_is_large ? SHIFT_2M : SHIFT_4K };
+    enum oracle_fault expected = ORACLE_NO_FAULT;
+
+    if (got->entry_hpa != fill->hpa || got->readable != fill->readable || got->writable != fill->writable)
+        return "the entry is not as it was filled";
+    if (dma->access.is_write ? !fill->writable : !fill->readable) return "the entry has no right for this access";
+    if (dma->world->switches.recheck_on_hit) expected = oracle_recheck(&dma->world->machine, &dma->access, &path);
+    if (got->fault != fault_of(expected)) return "the recheck ends in another fault";
+    if (!got->fault && got->hpa.value != path.hpa) return "the entry leads to another byte";
+    return NULL;
+}
+
+static void check_hit(struct dma *dma, struct world_outcome *outcome)
+{
+    const struct iommu_outcome *got = &outcome->dma;
+    struct fill fill = { .gpa = dma->access.address, .input = dma->access.address };
+    const char *problem;
+
+    if (fills_find(&dma->world->fills, &dma->tag, got->entry_input, got->fill_shift, &fill))
+        problem = hit_problem(dma, &fill, got);
+    else
+        problem = dma->s1 && dma->world->fills.overflowed ? NULL : "no such entry was filled, or it was invalidated";
+    if (problem) {
+        world_differ_at(dma->s2, dma->access.address,
+                        "dma: hit on input 0x%" PRIx64 " size 2^%u -> 0x%" PRIx64 " fault=%s: %s\n", got->entry_input,
+                        got->fill_shift, got->entry_hpa, iommu_fault_name(got->fault), problem);
+        return;
+    }
+    if (got->fault)
+        judge_fault(dma, outcome);
+    else
+        judge_stale(dma, outcome, fill.gpa + (dma->access.address - fill.input));
+}
+
+/* ---- misses ------------------------------------------------------------------------------------------------------ */
+
+static bool fits(const struct dma *dma, const struct oracle_expectation *expected, const struct iommu_outcome *got)
+{
+    const struct oracle_translation *path = &expected->path;
+
+    if (got->fault != fault_of(expected->fault) || got->of_s1_table) return false;
+    if (got->fault) return true;
+    return got->hpa.value == expected->hpa && got->fill_shift == expected->fill_shift &&
+           got->entry_input == align_down(dma->access.address, expected->fill_shift) &&
+           got->entry_hpa == align_down(expected->hpa, expected->fill_shift) && got->s1_shift == path->s1_shift &&
+           got->s2_shift == path->s2_shift && got->readable == path->readable &&
+           got->writable == (path->writable && !expected->read_only_entry) &&
+           (got->repaired == expected->repaired || (dma->s1 && got->repaired));
+}
+
+/* Does the outcome follow from the tables of now, or from cached items that nobody invalidated? *then: from which. */
+static bool follows(struct dma *dma, const struct iommu_outcome *got, struct oracle_expectation *then)
+{
+    struct oracle_access access = dma->access;
+    struct oracle_leaf s1_leaf, s2_leaf;
+    unsigned s1_index = 0;
+
+    do {
+        unsigned s2_index = 0;
+
+        access.s2_leaf = NULL;
+        do {
+            *then = oracle_expect(&dma->world->machine, &access);
+            if (fits(dma, then, got)) return true;
+            if (!got->from_walk_cache || !leftovers_next(&dma->s2->leftovers, then->path.gpa, &s2_index, &s2_leaf))
+                break;
+            access.s2_leaf = &s2_leaf;
+        } while (true);
+        if (!dma->s1 || !got->from_walk_cache ||
+            !leftovers_next(&dma->s1->leftovers, access.address, &s1_index, &s1_leaf))
+            return false;
+        access.s1_leaf = &s1_leaf;
+    } while (true);
+}
+
+/* Outcomes that need no translation to be lawful; see the top of this file. */
+static bool is_lawful_lag(const struct dma *dma, const struct iommu_outcome *got)
+{
+    if (!got->from_walk_cache) return false;
+    if (dma->s2->leftovers.overflowed || (dma->s1 && dma->s1->leftovers.overflowed)) return true;
+    if (got->fault == IOMMU_RMP_OWNER && dma->block != BLOCK_NONE) return true;
+    return got->fault == IOMMU_NOT_PRESENT && (dma->s2->hull_tables || (dma->s1 && dma->s1->hull_tables));
+}
+
+static void remember_fill(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path)
+{
+    const struct fill fill = {
+        .input = got->entry_input,
+        .gpa = align_down(path->gpa, got->fill_shift),
+        .hpa = got->entry_hpa,
+        .shift = got->fill_shift,
+        .s2_is_large = got->s2_shift >= SHIFT_2M,
+        .readable = got->readable,
+        .writable = got->writable,
+    };
+
+    fills_add(&dma->world->fills, &dma->tag, &fill);
+}
+
+/* Hardware marks the S2 leaf in its walk, before it asks the RMP. */
+static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path,
+                         bool is_now)
+{
+    struct oracle_table *oracle = &dma->s2->oracle;
+
+    if (!dma->access.is_write || !oracle->config.format->dirty_is_readable || path->s2_shift == 0) return;
+    if (is_now && !got->fault)
+        oracle_set_dirty(oracle, path->gpa, true);
+    else if (world_walk(dma->s2, path->gpa).dirty)
+        oracle_set_dirty(oracle, path->gpa, true);
+}
+
+static void differ(struct dma *dma, const struct iommu_outcome *got)
+{
+    const struct oracle_expectation expected = oracle_expect(&dma->world->machine, &dma->access);
+
+    world_differ_at(dma->s2, expected.path.gpa,
+                    "dma: expected fault=%s hpa=0x%" PRIx64 " fill 2^%u (s1 2^%u s2 2^%u r=%d w=%d repaired=%d)\n"
+                    "     iommu    fault=%s%s hpa=0x%" PRIx64 " fill 2^%u (s1 2^%u s2 2^%u r=%d w=%d repaired=%d) "
+                    "entry 0x%" PRIx64 " -> 0x%" PRIx64 " walk_cache=%d\n",
+                    iommu_fault_name(fault_of(expected.fault)), expected.hpa, expected.fill_shift,
+                    expected.path.s1_shift, expected.path.s2_shift, expected.path.readable,
+                    expected.path.writable && !expected.read_only_entry, expected.repaired,
+                    got->of_s1_table ? "s1-" : "", iommu_fault_name(got->fault), got->hpa.value, got->fill_shift,
+                    got->s1_shift, got->s2_shift, got->readable, got->writable, got->repaired, got->entry_input,
+                    got->entry_hpa, got->from_walk_cache);
+}
+
+/* Not predicted: guest tables are not where they should be. Follow what cannot be known. */
+static void follow_unpredicted(struct dma *dma, struct world_outcome *outcome)
+{
+    const struct oracle_translation path = oracle_translate(&dma->access);
+
+    dma->world->totals.unpredicted++;
+    world_adopt_dirty(dma->s2);
+    if (!outcome->dma.fault) remember_fill(dma, &outcome->dma, &path);
+}
+
+static void check_miss(struct dma *dma, struct world_outcome *outcome)
+{
+    const struct iommu_outcome *got = &outcome->dma;
+    struct oracle_expectation then;
+
+    if (dma->block == BLOCK_SURE && got->fault == IOMMU_RMP_OWNER && !got->of_s1_table) {
+        judge_fault(dma, outcome);
+        return;
+    }
+    if (dma->s1 && world_guest_tables_explain(dma, got)) {
+        judge_fault(dma, outcome);
+        return;
+    }
+    if (dma->s1 && dma->guest.is_unknown) {
+        follow_unpredicted(dma, outcome);
+        return;
+    }
+    if (!follows(dma, got, &then) || dma->block == BLOCK_SURE) {
+        if (is_lawful_lag(dma, got)) {
+            if (got->fault) judge_fault(dma, outcome);
+            if (!got->fault) follow_unpredicted(dma, outcome);
+            return;
+        }
+        differ(dma, got);
+        return;
+    }
+    follow_dirty(dma, got, &then.path, true);
+    if (got->fault) {
+        judge_fault(dma, outcome);
+        return;
+    }
+    remember_fill(dma, got, &then.path);
+    judge_fill(dma, outcome);
+    if (got->from_walk_cache) judge_stale(dma, outcome, then.path.gpa);
+}
+
+/* ---- ops --------------------------------------------------------------------------------------------------------- */
+
+void world_do_dma(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct dma dma = request_of(world, op);
+
+    if (!dma.s2) {
+        iommu_translate(world->iommu, &dma.request, &outcome->dma);
+        if (outcome->dma.fault != IOMMU_NOT_PRESENT)
+            world_differ(world, "dma: device %u has no device table entry, yet %s\n", dma.request.device,
+                         iommu_fault_name(outcome->dma.fault));
+        return;
+    }
+    if (dma.s1) {
+        note_pasid(world, dma.request.pasid);
+        world_look_at_guest_tables(&dma);
+        outcome->is_skipped = dma.guest.is_dangerous;
+        if (outcome->is_skipped) return;
+    }
+    world_look_at_host_tables(&dma);
+    iommu_translate(world->iommu, &dma.request, &outcome->dma);
+    if (outcome->dma.is_hit)
+        check_hit(&dma, outcome);
+    else
+        check_miss(&dma, outcome);
+}
+
+void world_do_evict(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    const bool found = iommu_evict(world->iommu, (unsigned)op_get(op, FIELD_DEVICE), iova(op_get(op, FIELD_INPUT)),
+                                   (uint32_t)op_get(op, FIELD_PASID));
+
+    outcome->error = found ? 0 : -ENOENT;
+}

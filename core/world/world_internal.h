@@ -1,0 +1,131 @@
+/* The inside of a world, shared by the files of this folder. See world.h. */
+#pragma once
+
+#include "base/bits.h"
+#include "oracle/fills.h"
+#include "oracle/leftovers.h"
+#include "oracle/oracle.h"
+#include "oracle/oracle_dma.h"
+#include "oracle/ownership.h"
+#include "world/world.h"
+
+enum {
+    WORLD_TABLES = 3, /* S2 (or the only stage) of domain 0 and 1, S1 of domain 0 */
+    WORLD_S1_TABLE = 2,
+    WORLD_S1_PAGES = WORLD_S1_TABLE_BYTES / POOL_PAGE_BYTES,
+    WORLD_POOL_PAGES_MAX = 1 << 20, /* 4 GiB, reserved once, touched as needed */
+    WORLD_QUEUE_MAX = 256,          /* commands that an IOMMU queue holds */
+    WORLD_REMOVED_MAX = 256,
+    WORLD_LEAVES_CHECKED = 4096, /* an op that touches more has a sample of about as many checked */
+    WORLD_TEXT_MAX = 6000,
+    WORLD_PASIDS_MAX = 8,
+};
+
+struct world_range {
+    uint64_t first, last;
+};
+
+/* One page table with all that stands around it. */
+struct world_table {
+    struct world *world;
+    bool exists;
+    bool is_s1;
+    uint16_t domain;
+    struct pt pt;
+    struct iommu_table walk; /* as hardware is told to walk it */
+    struct pt_gather gather; /* of unmaps with sync=no */
+    struct oracle_table oracle;
+    struct leftovers leftovers; /* what a walk cache may hold of it */
+    bool forced_coherent;
+    uint64_t c_bit_mask;
+    bool no_gaps;
+    /* What the gather must hold: the hull of what was removed, and how many tables. first > last: nothing. */
+    struct world_range hull;
+    uint64_t hull_tables;
+    /* The pieces of it, for the question whether an outcome may lag. More than that: everything may. */
+    struct world_range removed[WORLD_REMOVED_MAX];
+    unsigned removed_count;
+    bool removed_overflowed;
+    unsigned tables_reached; /* by world_check */
+    /* Hook calls during the op that runs. */
+    unsigned syncs, tops;
+    struct world_range synced;
+    unsigned synced_tables;
+};
+
+/* A queued invalidation, as the world's own record of the queue. */
+struct world_command {
+    bool is_all;
+    bool page_tables;
+    struct fills_range range;
+};
+
+struct world {
+    struct physmem memory;
+    struct table_pool pool, s1_pool;
+    struct rmp *rmp;     /* NULL until one is needed */
+    struct iommu *iommu; /* NULL until the first world_begin */
+    bool has_rmp, has_s1;
+    uint64_t s1_tables, s1_backing;
+    struct world_table tables[WORLD_TABLES];
+    struct ownership ownership;
+    struct oracle_machine machine;
+    struct iommu_switches switches;
+    struct fills fills;
+    struct world_command queue[WORLD_QUEUE_MAX];
+    unsigned queued;
+    uint32_t pasids[WORLD_PASIDS_MAX]; /* seen on devices with S1: what a driver must invalidate */
+    unsigned pasid_count;
+    bool pasids_overflowed;
+    const char *engine_name; /* NULL: by format; a copy in engine_buffer */
+    char engine_buffer[64];
+    struct op world_op;
+    const struct op *op; /* the one that runs */
+    struct world_outcome *outcome;
+    uint64_t op_number;
+    struct world_totals totals;
+    bool has_difference;
+    unsigned problems; /* found since the last world_check began */
+    char text[WORLD_TEXT_MAX];
+};
+
+/* world.c */
+/* Record a difference: printf text of what was expected and what came. Only the first is kept; all are counted. */
+void world_differ(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+/* The same, with the raw items and both answers about one address of a table. */
+void world_differ_at(struct world_table *table, uint64_t address, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+/* The table that an op's domain= and stage= name. NULL: this world has no such table. */
+struct world_table *world_table_of(struct world *world, uint64_t domain, uint64_t stage);
+
+/* world_sync.c: invalidations and their record */
+extern const struct pt_hooks world_hooks;
+void world_forget_gather(struct world_table *table);
+void world_note_removed(struct world_table *table, uint64_t first, uint64_t last, uint64_t tables);
+void world_check_gather(struct world_table *table);
+void world_sync_gather(struct world_table *table);
+bool world_queue(struct world *world, const struct world_command *command);
+void world_wait(struct world *world);
+bool world_may_lag(const struct world_table *table, uint64_t address, bool needs_command);
+
+/* world_walk.c: hardware walks against the oracle */
+struct iommu_leaf world_walk(struct world_table *table, uint64_t address);
+void world_check_byte(struct world_table *table, uint64_t address);
+void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed);
+void world_check_outside(struct world_table *table, uint64_t first, uint64_t last);
+
+/* world_map.c */
+void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* world_apply.c */
+/* The RMP's entry of an address against the oracle's. The world has an RMP. */
+void world_check_owner(struct world *world, uint64_t address);
+
+/* world_dma.c */
+void world_do_dma(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_evict(struct world *world, const struct op *op, struct world_outcome *outcome);

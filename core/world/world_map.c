@@ -1,0 +1,279 @@
+/* Ops on page tables: do, compare with the oracle, walk what was touched. */
+#include "script/op.h"
+#include "world/world_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum { NOMEM_PAGES = 8 }; /* an allocation that failed may have given back this many pages of its own */
+
+/* The table of an op, ready for it. NULL: there is none, and the outcome says so. */
+static struct world_table *table_of(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = world_table_of(world, op_get(op, FIELD_DOMAIN), op_get(op, FIELD_STAGE));
+
+    outcome->is_skipped = !table;
+    if (table) table->syncs = table->tops = 0;
+    return table;
+}
+
+/* May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full. */
+static bool memory_is_out(const struct world_table *table)
+{
+    const struct table_pool *pool = table->pt.pool;
+
+    if (pool->allocations_left != POOL_NO_LIMIT) return pool->allocations_left < NOMEM_PAGES;
+    return pool->page_count - pool->live_pages < NOMEM_PAGES;
+}
+
+static uint64_t last_of(uint64_t start, uint64_t length)
+{
+    return start + length - 1;
+}
+
+/* ---- map --------------------------------------------------------------------------------------------------------- */
+
+/* The top of the oracle follows; the hardware must have been told of exactly that. */
+static void follow_top(struct world_table *table, const struct oracle_map_result *expected, int error)
+{
+    struct oracle_table *oracle = &table->oracle;
+    const unsigned before = oracle->top_level;
+    const bool failed_early = error == -ENOMEM && table->walk.top_level == before;
+    const unsigned level = failed_early ? before : expected->top_level;
+
+    oracle->top_level = level;
+    if (table->walk.top_level != level || table->tops != (level != before))
+        world_differ(table->world, "top level: expected %u told %u times, hardware was told %u, %u times\n", level,
+                     level != before, table->walk.top_level, table->tops);
+}
+
+/* Invariant 27: a map syncs only where it removed tables, and then inside its own range. */
+static void check_map_sync(struct world_table *table, const struct oracle_request *request)
+{
+    if (table->syncs == 0) return;
+    if (table->synced_tables == 0 || table->synced.first < request->start ||
+        table->synced.last > last_of(request->start, request->length) || (table->syncs > 1 && !table->no_gaps))
+        world_differ(table->world, "map: %u syncs, the last of [0x%" PRIx64 ", 0x%" PRIx64 "] with %u tables\n",
+                     table->syncs, table->synced.first, table->synced.last, table->synced_tables);
+}
+
+static void count_map(struct world_table *table, uint64_t start, uint64_t mapped)
+{
+    struct world_totals *totals = &table->world->totals;
+    const uint64_t last = last_of(start, mapped);
+    struct oracle_run run;
+
+    totals->mapped_bytes += mapped;
+    totals->pages += mapped >> SHIFT_4K;
+    totals->table_pages_peak = max_u64(totals->table_pages_peak, table->world->pool.peak_pages);
+    if (mapped == 0) return;
+    for (uint64_t from = start; oracle_next_run(&table->oracle, from, last, &run); from = oracle_run_last(&run) + 1) {
+        totals->leaves_by_shift[run.shift] += run.length >> run.shift;
+        if (oracle_run_last(&run) >= last) return;
+    }
+}
+
+static bool map_fits(const struct world_table *table, const struct oracle_request *request,
+                     const struct oracle_map_result *expected, const struct world_outcome *outcome)
+{
+    if (outcome->error == expected->error && outcome->bytes == expected->mapped) return true;
+    return outcome->error == -ENOMEM && memory_is_out(table) &&
+           oracle_map_may_stop(&table->oracle, request, outcome->bytes);
+}
+
+void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = table_of(world, op, outcome);
+    const struct oracle_request request = { op_get(op, FIELD_INPUT), op_get(op, FIELD_HPA), op_get(op, FIELD_LENGTH),
+                                            (unsigned)op_get(op, FIELD_PROT) };
+    struct oracle_map_result expected;
+
+    if (!table) return;
+    expected = oracle_map_predict(&table->oracle, &request);
+    outcome->error = pt_map_range(&table->pt, iova(request.start), hpa(request.target), request.length, request.prot,
+                                  &outcome->bytes);
+    world->totals.maps++;
+    if (!map_fits(table, &request, &expected, outcome)) {
+        world_differ_at(table, request.start + outcome->bytes,
+                        "map: expected %d mapped=0x%" PRIx64 ", engine gave %d mapped=0x%" PRIx64 "\n", expected.error,
+                        expected.mapped, outcome->error, outcome->bytes);
+        return;
+    }
+    follow_top(table, &expected, outcome->error);
+    check_map_sync(table, &request);
+    outcome->leaves = oracle_map_commit(&table->oracle, &request, outcome->bytes);
+    count_map(table, request.start, outcome->bytes);
+    if (outcome->bytes) {
+        world_check_range(table, request.start, last_of(request.start, outcome->bytes), false);
+        world_check_outside(table, request.start, last_of(request.start, outcome->bytes));
+    } else {
+        world_check_byte(table, request.start);
+    }
+    if (outcome->error) world_check_byte(table, last_of(request.start, request.length));
+}
+
+/* ---- unmap and sync ---------------------------------------------------------------------------------------------- */
+
+/* Large leaves that go without an invalidation may stay in a walk cache. */
+static void note_leftovers(struct world_table *table, uint64_t first, uint64_t last)
+{
+    struct oracle_run run;
+
+    for (uint64_t from = first; oracle_next_run(&table->oracle, from, last, &run); from = oracle_run_last(&run) + 1) {
+        leftovers_add(&table->leftovers, &run);
+        if (oracle_run_last(&run) >= last) return;
+    }
+}
+
+static void commit_unmap(struct world_table *table, uint64_t start, const struct oracle_unmap_result *expected,
+                         bool sync)
+{
+    const uint64_t last = last_of(start, expected->removed);
+
+    world_note_removed(table, start, last, expected->tables);
+    world_check_gather(table);
+    world_check_range(table, start, last, true);
+    if (!sync) note_leftovers(table, start, last);
+    oracle_unmap_commit(&table->oracle, start, expected->removed);
+    world_check_outside(table, start, last);
+}
+
+void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = table_of(world, op, outcome);
+    const uint64_t start = op_get(op, FIELD_INPUT);
+    const uint64_t length = op_get(op, FIELD_LENGTH);
+    struct oracle_unmap_result expected;
+
+    if (!table) return;
+    expected = oracle_unmap_predict(&table->oracle, start, length);
+    outcome->bytes = pt_unmap_range(&table->pt, iova(start), length, &table->gather);
+    outcome->leaves = expected.leaves;
+    world->totals.unmaps++;
+    world->totals.unmapped_bytes += outcome->bytes;
+    if (outcome->bytes != expected.removed) {
+        world_differ_at(table, start, "unmap: expected 0x%" PRIx64 " bytes removed, engine removed 0x%" PRIx64 "\n",
+                        expected.removed, outcome->bytes);
+        return;
+    }
+    if (expected.removed) {
+        commit_unmap(table, start, &expected, op_get(op, FIELD_SYNC));
+    } else {
+        world_check_gather(table); /* formats.md 7: nothing removed, nothing gathered */
+        world_check_byte(table, start);
+    }
+    if (op_get(op, FIELD_SYNC)) world_sync_gather(table);
+}
+
+void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = table_of(world, op, outcome);
+
+    if (table) world_sync_gather(table);
+}
+
+/* ---- cut --------------------------------------------------------------------------------------------------------- */
+
+void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = table_of(world, op, outcome);
+    const uint64_t at = op_get(op, FIELD_AT);
+    struct oracle_leaf leaf;
+    bool splits;
+    int expected;
+
+    if (!table) return;
+    expected = oracle_cut_predict(&table->oracle, at, &leaf, &splits);
+    outcome->error = pt_cut(&table->pt, iova(at));
+    if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && memory_is_out(table))) {
+        world_differ_at(table, at, "cut: expected %d, engine gave %d\n", expected, outcome->error);
+        return;
+    }
+    if (table->syncs || table->tops) world_differ(world, "cut: the engine called a hook\n");
+    if (!outcome->error && splits) {
+        const struct oracle_run old = { leaf.start, bit(leaf.shift), leaf.target, leaf.shift, leaf.prot, leaf.dirty };
+
+        leftovers_add(&table->leftovers, &old);
+        oracle_cut_commit(&table->oracle, at);
+    }
+    if (expected || !splits) {
+        world_check_byte(table, at);
+        return;
+    }
+    world_check_range(table, leaf.start, last_of(leaf.start, bit(leaf.shift)), false);
+    world_check_outside(table, leaf.start, last_of(leaf.start, bit(leaf.shift)));
+}
+
+/* ---- dirty_read -------------------------------------------------------------------------------------------------- */
+
+/* What the reports of one call are compared with. */
+struct dirty_reader {
+    struct world_table *table;
+    uint64_t from, last; /* what is left of the range */
+    bool is_done, clear;
+    struct world_range hull; /* of the leaves cleaned */
+    struct world_outcome *outcome;
+};
+
+static void on_dirty(void *context, iova_t start, uint64_t length)
+{
+    struct dirty_reader *reader = context;
+    struct oracle_table *oracle = &reader->table->oracle;
+    struct oracle_leaf leaf;
+
+    reader->outcome->leaves++;
+    reader->outcome->bytes += length;
+    if (reader->is_done || !oracle_next_dirty(oracle, reader->from, reader->last, &leaf) || leaf.start != start.value ||
+        bit(leaf.shift) != length) {
+        world_differ_at(reader->table, start.value, "dirty_read: unexpected report of 0x%" PRIx64 ", 0x%" PRIx64 "\n",
+                        start.value, length);
+        return;
+    }
+    reader->from = leaf.start + length;
+    reader->is_done = reader->from == 0 || reader->from > reader->last;
+    if (!reader->clear) return;
+    oracle_set_dirty(oracle, leaf.start, false);
+    reader->hull = (struct world_range){ min_u64(reader->hull.first, leaf.start),
+                                         max_u64(reader->hull.last, last_of(leaf.start, length)) };
+}
+
+/* Nothing dirty may be left over, and the gather spans what was cleaned. */
+static void check_dirty_end(struct dirty_reader *reader, const struct pt_gather *gather)
+{
+    struct oracle_leaf leaf;
+
+    if (!reader->is_done && oracle_next_dirty(&reader->table->oracle, reader->from, reader->last, &leaf))
+        world_differ_at(reader->table, leaf.start, "dirty_read: a dirty leaf was not reported\n");
+    if (gather->first.value != reader->hull.first || gather->last.value != reader->hull.last || gather->freed.count)
+        world_differ(reader->table->world,
+                     "dirty_read: expected a gather of [0x%" PRIx64 ", 0x%" PRIx64 "], engine has [0x%" PRIx64
+                     ", 0x%" PRIx64 "]\n",
+                     reader->hull.first, reader->hull.last, gather->first.value, gather->last.value);
+}
+
+void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = table_of(world, op, outcome);
+    const uint64_t start = op_get(op, FIELD_INPUT);
+    const uint64_t length = op_get(op, FIELD_LENGTH);
+    const bool clear = op_get(op, FIELD_CLEAR);
+    struct dirty_reader reader = { table, start, last_of(start, length), false, clear, { UINT64_MAX, 0 }, outcome };
+    struct pt_gather gather = pt_gather_empty();
+    int expected;
+
+    if (!table) return;
+    expected = oracle_dirty_check(&table->oracle, start, length);
+    outcome->error = pt_read_and_clear_dirty(&table->pt, iova(start), length, clear ? 0 : PT_DIRTY_NO_CLEAR, on_dirty,
+                                             &reader, &gather);
+    if (outcome->error != expected) {
+        world_differ_at(table, start, "dirty_read: expected %d, engine gave %d\n", expected, outcome->error);
+        return;
+    }
+    if (expected) {
+        if (outcome->leaves) world_differ(world, "dirty_read: reports in spite of %d\n", expected);
+        return;
+    }
+    check_dirty_end(&reader, &gather);
+    pt_gather_sync(&table->pt, &gather);
+    world_check_range(table, start, last_of(start, length), false);
+}

@@ -1,0 +1,85 @@
+/* Outcomes in the words of the op language (design.md 3). */
+#include "world/world_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+const char *world_finding_name(enum world_finding finding)
+{
+    static const char *const names[] = { "none", "STALE", "LOSES DMA", "EXPANDS" };
+
+    return (unsigned)finding < FINDING_KINDS ? names[finding] : "?";
+}
+
+static const char *error_name(int error)
+{
+    switch (-error) {
+    case 0: return "0";
+    case EADDRINUSE: return "EADDRINUSE";
+    case EAGAIN: return "EAGAIN";
+    case EINVAL: return "EINVAL";
+    case ENOENT: return "ENOENT";
+    case ENOMEM: return "ENOMEM";
+    case ENXIO: return "ENXIO";
+    case EOPNOTSUPP: return "EOPNOTSUPP";
+    case EOVERFLOW: return "EOVERFLOW";
+    case ERANGE: return "ERANGE";
+    default: return "?";
+    }
+}
+
+static int print_error(int error, char *buffer, size_t size)
+{
+    return error ? snprintf(buffer, size, "errno=%s", error_name(error)) : snprintf(buffer, size, "ok");
+}
+
+static int print_map(const struct world_outcome *outcome, char *buffer, size_t size)
+{
+    if (!outcome->error) return snprintf(buffer, size, "ok");
+    return snprintf(buffer, size, "errno=%s mapped=0x%" PRIx64, error_name(outcome->error), outcome->bytes);
+}
+
+static int print_freed(const char *what, uint64_t bytes, unsigned freed, char *buffer, size_t size)
+{
+    if (freed) return snprintf(buffer, size, "%s0x%" PRIx64 " freed=%u", what, bytes, freed);
+    return snprintf(buffer, size, "%s0x%" PRIx64, what, bytes);
+}
+
+static const char *size_name(unsigned shift)
+{
+    switch (shift) {
+    case SHIFT_4K: return "4K";
+    case SHIFT_2M: return "2M";
+    case SHIFT_1G: return "1G";
+    default: return "?";
+    }
+}
+
+static int print_dma(const struct iommu_outcome *dma, char *buffer, size_t size)
+{
+    if (dma->fault)
+        return snprintf(buffer, size, "fault=%s%s", dma->of_s1_table ? "s1-" : "", iommu_fault_name(dma->fault));
+    return snprintf(buffer, size, "hpa=0x%" PRIx64 " %s=%s%s", dma->hpa.value, dma->is_hit ? "hit" : "fill",
+                    size_name(dma->fill_shift), dma->repaired ? " repaired" : "");
+}
+
+int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_t size)
+{
+    if (outcome->is_skipped) return snprintf(buffer, size, "skipped");
+    switch (outcome->kind) {
+    case OP_MAP: return print_map(outcome, buffer, size);
+    case OP_UNMAP: return print_freed("bytes=", outcome->bytes, outcome->freed, buffer, size);
+    case OP_SYNC:
+        return outcome->freed ? snprintf(buffer, size, "ok freed=%u", outcome->freed) : snprintf(buffer, size, "ok");
+    case OP_DIRTY_READ:
+        if (outcome->error) return print_error(outcome->error, buffer, size);
+        return snprintf(buffer, size, "dirty=0x%" PRIx64 " leaves=%" PRIu64, outcome->bytes, outcome->leaves);
+    case OP_RMPUPDATE:
+    case OP_PSMASH:
+    case OP_PVALIDATE:
+    case OP_RMPADJUST: return snprintf(buffer, size, "%s", rmp_result_name(outcome->rmp));
+    case OP_DMA: return print_dma(&outcome->dma, buffer, size);
+    default: return print_error(outcome->error, buffer, size);
+    }
+}

@@ -1,0 +1,151 @@
+/* Hardware walks of what an op touched, compared with the oracle; and what the engine's own lookup says there. */
+#include "world/world_internal.h"
+
+#include <inttypes.h>
+
+/* ---- one byte ---------------------------------------------------------------------------------------------------- */
+
+/* Guest tables lie at guest addresses: their window of host memory is read directly, S2 is not asked. */
+static bool read_guest_table(void *context, uint64_t address, uint64_t *value)
+{
+    const struct world *world = context;
+
+    if (!table_pool_covers(&world->s1_pool, address)) return false;
+    return physmem_read64(&world->memory, hpa(world->s1_backing + (address - world->s1_tables)), value);
+}
+
+static struct iommu_leaf walk_for(struct world_table *table, uint64_t address, enum iommu_access access)
+{
+    struct world *world = table->world;
+
+    world->totals.walks++;
+    if (table->is_s1)
+        return iommu_walk(&table->walk, &(struct iommu_memory){ read_guest_table, NULL, world }, address, access);
+    return iommu_walk_physmem(&table->walk, &world->memory, address, access);
+}
+
+struct iommu_leaf world_walk(struct world_table *table, uint64_t address)
+{
+    struct iommu_leaf leaf = walk_for(table, address, IOMMU_READ);
+
+    return leaf.fault == IOMMU_PERMISSION ? walk_for(table, address, IOMMU_WRITE) : leaf;
+}
+
+/* Is the dirty bit right? A run is dirty when any of its items is, so a clean item of a dirty run proves nothing. */
+static bool dirty_fits(const struct world_table *table, const struct oracle_leaf *leaf, const struct iommu_leaf *walk)
+{
+    const struct oracle_format *format = table->oracle.config.format;
+    const bool is_run = format->has_contiguous && (leaf->shift - 12) % 9 != 0;
+
+    if (format->starts_dirty) return walk->dirty == ((leaf->prot & ORACLE_WRITE) != 0);
+    return walk->dirty == leaf->dirty || (is_run && leaf->dirty);
+}
+
+static bool leaf_fits(const struct world_table *table, const struct oracle_leaf *leaf, uint64_t address,
+                      const struct iommu_leaf *walk)
+{
+    const bool readable = table->oracle.config.format->read_is_implied || leaf->prot & ORACLE_READ;
+
+    return walk->fault == IOMMU_NO_FAULT && walk->address == leaf->target + (address - leaf->start) &&
+           walk->shift == leaf->shift && walk->readable == readable &&
+           walk->writable == ((leaf->prot & ORACLE_WRITE) != 0) && walk->forced_coherent == table->forced_coherent &&
+           walk->encrypted == (table->c_bit_mask && !(leaf->prot & ORACLE_MMIO)) && dirty_fits(table, leaf, walk);
+}
+
+static void check_mapped(struct world_table *table, const struct oracle_leaf *leaf, uint64_t address)
+{
+    const bool readable = table->oracle.config.format->read_is_implied || leaf->prot & ORACLE_READ;
+    const struct iommu_leaf walk = walk_for(table, address, readable ? IOMMU_READ : IOMMU_WRITE);
+    hpa_t found = { 0 };
+
+    if (!leaf_fits(table, leaf, address, &walk)) {
+        world_differ_at(table, address, "the hardware walk differs from the oracle\n");
+        return;
+    }
+    if (!pt_iova_to_phys(&table->pt, iova(address), &found) || found.value != walk.address)
+        world_differ_at(table, address, "iova_to_phys differs from the oracle\n");
+}
+
+static void check_absent(struct world_table *table, uint64_t address)
+{
+    const struct iommu_leaf walk = walk_for(table, address, IOMMU_READ);
+    const enum iommu_fault expected = oracle_decodes(&table->oracle, address) ? IOMMU_NOT_PRESENT : IOMMU_CANONICAL;
+    hpa_t found;
+
+    if (walk.fault != expected)
+        world_differ_at(table, address, "the hardware walk finds something: expected fault=%s\n",
+                        iommu_fault_name(expected));
+    else if (pt_iova_to_phys(&table->pt, iova(address), &found))
+        world_differ_at(table, address, "iova_to_phys finds something: expected nothing\n");
+}
+
+void world_check_byte(struct world_table *table, uint64_t address)
+{
+    struct oracle_leaf leaf;
+
+    if (oracle_find(&table->oracle, address, &leaf))
+        check_mapped(table, &leaf, address);
+    else
+        check_absent(table, address);
+}
+
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
+
+/* First, middle and last byte of one leaf. */
+static void check_leaf(struct world_table *table, const struct oracle_leaf *leaf, bool is_removed)
+{
+    const uint64_t offsets[] = { 0, bit(leaf->shift) / 2 + 0x123, low_mask(leaf->shift) };
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (is_removed)
+            check_absent(table, leaf->start + offsets[i]);
+        else
+            check_mapped(table, leaf, leaf->start + offsets[i]);
+    }
+}
+
+/* Every stride-th leaf, odd so that it visits every place of a table in time. 1: every one. */
+static uint64_t stride_for(const struct world_table *table, uint64_t first, uint64_t last)
+{
+    struct oracle_run run;
+    uint64_t leaves = 0;
+
+    for (uint64_t from = first; oracle_next_run(&table->oracle, from, last, &run); from = oracle_run_last(&run) + 1) {
+        leaves += run.length >> run.shift;
+        if (oracle_run_last(&run) >= last) break;
+    }
+    return leaves <= WORLD_LEAVES_CHECKED ? 1 : (leaves / WORLD_LEAVES_CHECKED) | 1;
+}
+
+/*
+ * The leaves that the oracle has in [first, last]: all of them up to WORLD_LEAVES_CHECKED, beyond that an evenly spread
+ * sample of about as many. is_removed: the oracle still has them, the table must not.
+ */
+void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed)
+{
+    const bool is_small = last - first <= (uint64_t)WORLD_LEAVES_CHECKED << 12;
+    const uint64_t stride = is_small ? 1 : stride_for(table, first, last);
+    uint64_t skip = 0;
+    struct oracle_run run;
+
+    for (uint64_t from = first; oracle_next_run(&table->oracle, from, last, &run); from = oracle_run_last(&run) + 1) {
+        const uint64_t leaves = run.length >> run.shift;
+        uint64_t index = skip;
+
+        for (; index < leaves; index += stride) {
+            const uint64_t offset = index << run.shift;
+            const struct oracle_leaf leaf = { run.start + offset, run.target + offset, run.shift, run.prot, run.dirty };
+
+            check_leaf(table, &leaf, is_removed);
+        }
+        skip = index - leaves;
+        if (oracle_run_last(&run) >= last) return;
+    }
+}
+
+/* The bytes just before and behind [first, last], where there are such. */
+void world_check_outside(struct world_table *table, uint64_t first, uint64_t last)
+{
+    if (first > 0) world_check_byte(table, first - 1);
+    if (last < UINT64_MAX) world_check_byte(table, last + 1);
+}
