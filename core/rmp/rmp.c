@@ -249,22 +249,24 @@ bool rmp_raw_entry(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry)
 
 bool rmp_lookup(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry)
 {
-    struct rmp_entry own;
-
-    if (!rmp_raw_entry(rmp, page, &own)) {
-        *entry = own;
-        return false;
-    }
-    *entry = own;
     const unsigned index = rmp_page_index(page);
 
-    if (index == 0 || !own.assigned) return true;
+    *entry = (struct rmp_entry){ 0 };
+    if (page.value >= rmp->covered_bytes) return false;
+
     const struct rmp_region *region = rmp_region_find(rmp, page);
 
-    if (!rmp_region_is_large(region)) return true;
+    if (!region) return true;
+    const struct rmp_slot own = rmp_region_slot(region, index);
+
+    if (index == 0 || !slot_is_assigned(&own) || !rmp_region_is_large(region)) {
+        *entry = entry_of_slot(&own);
+        if (index == 0) entry->subpage_count = region->subpage_count;
+        return true;
+    }
     *entry = entry_of_slot(&region->head);
     entry->gpa += (uint64_t)index << RMP_PAGE_SHIFT;
-    entry->in_use = own.in_use;
+    entry->in_use = (own.word & SLOT_IN_USE) != 0;
     return true;
 }
 
