@@ -206,6 +206,7 @@ static void fill(struct fetcher *fetcher, iotlb_tag_t tag, uint64_t input, unsig
 static enum iommu_fault miss(struct fetcher *fetcher, const struct iommu_request *request, iotlb_tag_t tag)
 {
     const struct iommu_dte *dte = fetcher->dte;
+    const bool has_s1 = dte->has_s1;
     struct iommu_outcome *outcome = fetcher->outcome;
     struct passage passage = { .gpa = request->address.value,
                                .access = request->access,
@@ -213,7 +214,7 @@ static enum iommu_fault miss(struct fetcher *fetcher, const struct iommu_request
     unsigned s1_shift = NO_S1_SHIFT;
     struct walk walk;
 
-    if (dte->has_s1) {
+    if (has_s1) {
         const struct iommu_memory memory = { read_guest, cas_guest, fetcher };
 
         walk.input = request->address.value;
@@ -230,7 +231,7 @@ static enum iommu_fault miss(struct fetcher *fetcher, const struct iommu_request
     outcome->repaired |= passage.repaired;
     fetcher->iommu->stats.repairs += passage.repaired;
     if (passage.fault != IOMMU_NO_FAULT) return passage.fault;
-    if (dte->has_s1) {
+    if (has_s1) {
         passage.readable &= walk.leaf.readable;
         passage.writable &= walk.leaf.writable;
         passage.serves_write &= leaf_serves_write(&dte->s1, &walk.leaf);
