@@ -19,6 +19,7 @@ struct fixture {
     iova_t first, last; /* of the last sync */
     unsigned top_level;
     unsigned flush_offset, flush_length; /* of the last flush */
+    uint64_t mapped;                     /* by the last map of a test */
     unsigned seen[64];                   /* pt_check violations by number */
 };
 

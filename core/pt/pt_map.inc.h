@@ -239,15 +239,16 @@ static inline void store_leaves(pt_item_t *items, const struct span *span, unsig
     }
 }
 
-/* As store_leaves, one leaf after the other, where something is in the way. *stored counts leaves. */
+/* As store_leaves, one leaf after the other, where something is in the way. *leaves becomes how many were stored. */
 static __attribute__((noinline)) int store_leaves_slowly(struct pt *pt, struct walk *walk, const struct span *span,
-                                                         unsigned shift, unsigned leaves, unsigned *stored)
+                                                         unsigned shift, unsigned *leaves)
 {
     const unsigned run = 1u << (shift - item_shift(walk->level));
+    const unsigned wanted = *leaves;
     pt_item_t *items = walk_item(pt, walk, span->va, walk->level);
     struct span one = *span;
 
-    for (*stored = 0; *stored < leaves; ++*stored) {
+    for (*leaves = 0; *leaves < wanted; ++*leaves) {
         int error;
 
         walk->va = one.va;
@@ -278,7 +279,7 @@ static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
     if (__builtin_expect(pt_sync_all_empty(items, items_needed), 1))
         store_leaves(items, span, level, shift, leaves);
     else
-        error = store_leaves_slowly(pt, walk, span, shift, leaves, &leaves);
+        error = store_leaves_slowly(pt, walk, span, shift, &leaves);
     if (is_incoherent(pt) && leaves > 0) flush(pt, items, 0, leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0));
     span->va += (uint64_t)leaves << shift;
     span->oa += (uint64_t)leaves << shift;
