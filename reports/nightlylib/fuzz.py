@@ -50,7 +50,7 @@ def fuzz_one(workplace, target, program, seconds):
     with tempfile.TemporaryDirectory(prefix="mapproof-corpus-") as corpus:
         copy_seeds(os.path.join(workplace.root, "corpus", "seed", target), corpus)
         command = [program, f"-max_total_time={seconds}", "-print_final_stats=1", f"-artifact_prefix={crashes}/"]
-        command += ["-timeout=10", corpus]
+        command += ["-timeout=10", corpus]  # the target sets its own lengths
         environment = {"UBSAN_OPTIONS": "print_stacktrace=1"}
         try:
             ended = run(command, workplace.log(f"{target}.log"), watch, seconds + STARTUP_SECONDS, environment)
