@@ -174,6 +174,7 @@ static void begin_iommu(struct world *world, const struct op *op)
     config.switches.leaf_only_invalidation_keeps_walk_cache = flag(op, FIELD_KEEP_WALK_CACHE);
     CHECK(config.variant != NULL);
     world->switches = config.switches;
+    world->checks_owner = world->has_rmp && config.variant->checks_owner;
     world->machine = (struct oracle_machine){
         .hardware = oracle_find_hardware(hardware),
         .ownership = world->has_rmp ? &world->ownership : NULL,

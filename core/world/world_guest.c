@@ -29,7 +29,7 @@ static bool some_table_page_is_assigned(const struct world *world)
 {
     uint64_t where;
 
-    return world->has_rmp && world->pool.fresh > 0 &&
+    return world->checks_owner && world->pool.fresh > 0 &&
            ownership_any(&world->ownership, world->pool.base, (uint64_t)world->pool.fresh << POOL_PAGE_SHIFT, &where);
 }
 

@@ -66,6 +66,7 @@ struct world {
     struct rmp *rmp;     /* NULL until one is needed */
     struct iommu *iommu; /* NULL until the first world_begin */
     bool has_rmp, has_s1;
+    bool checks_owner; /* there is an RMP and the hardware looks at it */
     uint64_t s1_tables, s1_backing;
     struct world_table tables[WORLD_TABLES];
     struct ownership ownership;
