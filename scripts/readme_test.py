@@ -2,7 +2,9 @@
 
 import os
 import re
+import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -49,6 +51,18 @@ class ReadmeTest(unittest.TestCase):
         for program in re.findall(r"\./build/(?:dev|release)/([\w-]+)", self.text):
             if program != "mapproof-bench" or os.environ.get("MAPPROOF_BENCH") == "ON":
                 self.assertTrue(os.access(os.path.join(BUILD, program), os.X_OK), program)
+
+    def test_the_script_does_what_it_says(self):
+        if not BUILD:
+            self.skipTest("no build folder")
+        script = re.search(r"^    world .*?(?=^$)", self.text, re.MULTILINE | re.DOTALL).group()
+        self.assertGreater(script.count("->"), 5)
+        with tempfile.NamedTemporaryFile("w", suffix=".ops") as file:
+            file.write(script)
+            file.flush()
+            program = os.path.join(BUILD, "mapproof-replay")
+            done = subprocess.run([program, file.name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
 
 if __name__ == "__main__":
