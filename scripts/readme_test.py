@@ -25,7 +25,7 @@ class ReadmeTest(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(ROOT, target)), target)
 
     def test_paths_exist(self):
-        paths = re.findall(r"(?<![\w/])(?:\./)?((?:core|bench|fuzz|corpus|reports|scripts)/[\w./-]*\w)", self.text)
+        paths = re.findall(r"(?<![\w/])(?:\./)?((?:core|bench|fuzz|corpus|reports|scripts)/[\w./-]*\w\b)(?!<)", self.text)
         self.assertGreater(len(paths), 10)
         for path in paths:
             if not path.startswith("reports/out"):
