@@ -37,7 +37,6 @@ bool whole_file_begin(struct whole_file *file, const char *path)
     const bool exists = stat(path, &status) == 0;
 
     *file = (struct whole_file){ NULL, NULL, -1 };
-    if (exists && S_ISDIR(status.st_mode)) return fail(file, path, EISDIR);
     file->path = exists && S_ISREG(status.st_mode) ? realpath(path, NULL) : strdup(path);
     if (!file->path) return fail(file, path, errno);
     if (exists && !S_ISREG(status.st_mode)) {

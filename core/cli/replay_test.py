@@ -8,7 +8,9 @@ import json
 import lzma
 import os
 import pty
+import resource
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -265,6 +267,14 @@ class Stream(ReplayCase):
         self.assertNotIn("rmp=off", out)
         self.assertEqual(self.total(out, "faulted otherwise"), 0)
 
+    def test_check_all_walks_more_than_check_end(self):
+        walks = "hardware walks done by checks"
+        for name, content, flags in [("a", TRACE * 2, []), ("b.ops", SCRIPT, ["--outcomes"])]:
+            path = self.write(name, content)
+            once, _ = self.run_replay(0, *flags, path)
+            always, _ = self.run_replay(0, *flags, "--check=all", path)
+            self.assertGreater(self.total(always, walks), self.total(once, walks))
+
     def test_two_runs_print_the_same(self):
         path = self.write("a", TRACE)
         self.assertEqual(self.run_replay(0, path), self.run_replay(0, path))
@@ -356,8 +366,20 @@ class Output(ReplayCase):
             self.assertEqual(out, "")
             self.assertIn("cannot be written", error)
 
-    def test_a_full_disk_gives_2(self):
-        self.assertIn("cannot be written", self.run_replay(2, "--json", "/dev/full", self.write("a.ops", SCRIPT))[1])
+    def test_a_full_disk_gives_2_and_leaves_the_old_file(self):
+        target = self.write("o.json", "old")
+        script = self.write("a.ops", SCRIPT)
+
+        def limit():  # files of at most 64 bytes; pipes are not limited
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+
+        done = subprocess.run([PROGRAM, "--json", target, script], capture_output=True, text=True, timeout=60,
+                              preexec_fn=limit, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("o.json: cannot be written: File too large", done.stderr)
+        self.assertEqual(self.read("o.json"), "old")
+        self.assertEqual(self.leftovers(), [])
 
     def test_a_run_that_fails_leaves_the_old_file_or_a_whole_new_one(self):
         target = self.write("o.json", "old")
@@ -367,8 +389,21 @@ class Output(ReplayCase):
         self.assertEqual(json.loads(self.read("o.json"))["result"], "bad input")
 
     def test_a_pipe_is_written_to_directly(self):
-        out, _ = self.run_replay(0, "--json", "/dev/stdout", self.write("a.ops", SCRIPT))
-        self.assertIn('"schema": 1', out)
+        # a pipe of our own: a program that gets this wrong would replace what the path names, and /dev is the machine's
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        with subprocess.Popen([PROGRAM, "--json", fifo, self.write("a.ops", SCRIPT)], stdout=subprocess.DEVNULL) as process:
+            with open(fifo, encoding="utf-8") as file:
+                self.assertEqual(json.load(file)["schema"], 1)
+            self.assertEqual(process.wait(timeout=60), 0)
+        self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
+
+    def test_a_symbolic_link_stays_one(self):
+        os.symlink("real.json", self.path("link.json"))
+        self.write("real.json", "old")
+        self.run_replay(0, "--json", self.path("link.json"), self.write("a.ops", SCRIPT))
+        self.assertTrue(os.path.islink(self.path("link.json")))
+        self.assertEqual(json.loads(self.read("real.json"))["schema"], 1)
 
     def test_ktap_has_one_test_a_file(self):
         out, _ = self.run_replay(1, "--ktap", self.write("a.ops", SCRIPT), self.write("b.ops", SCRIPT.replace("2M ", "4K ")))
