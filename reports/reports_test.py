@@ -17,7 +17,7 @@ from html.parser import HTMLParser
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import render  # noqa: E402
-from nightlylib import bench, chart, fuzz, history, page, place, schema  # noqa: E402
+from nightlylib import bench, chart, fuzz, history, page, place, progress, schema  # noqa: E402
 from nightlylib.modes import MODES, QUICK_CASES  # noqa: E402
 
 FIXTURE = os.path.join(HERE, "fixture")
@@ -124,9 +124,12 @@ class PageTest(Case):
         self.assertEqual(rows["map/amdv1/1x4K/warm"][3], "no limit")
         self.assertEqual(float(rows["map/amdv1/256x4K/warm"][2]), round(ns["map/amdv1/256x4K/warm"] / 256, 3))
 
-    def test_x86_64_1x1M_is_256_leaves_of_its_own_and_has_no_2KiB_limit(self):
-        self.assertEqual(page.limit_name("map/amdv1/1x1M/cold"), "limit/store_2KiB")
-        self.assertIsNone(page.limit_name("map/x86_64/1x1M/warm"))
+    def test_a_case_has_a_limit_only_if_it_writes_as_many_bytes(self):
+        self.assertEqual(page.limit_name("map/amdv1/1x1M/cold"), "limit/store_2KiB")  # one leaf of 256 items
+        self.assertEqual(page.limit_name("map/x86_64/1x1M/warm"), "limit/store_2KiB")  # 256 leaves
+        self.assertEqual(page.limit_name("unmap/x86_64/1GiB_as_4K/warm-vector"), "limit/store_2MiB")
+        for name in ("map/armv8_s2_16k/1x1M/warm", "map/amdv1/1x2M/warm", "map/amdv1/1GiB_as_2M/warm", "limit/store_2KiB"):
+            self.assertIsNone(page.limit_name(name))
 
     def test_a_limit_that_was_not_measured_is_said_and_not_guessed(self):
         self.change("bench", lambda b: b["benchmarks"].pop(next(
@@ -431,6 +434,22 @@ class ReadingTest(unittest.TestCase):
             names = [entry["name"] for entry in json.loads(whole)["benchmarks"]]
             kept = [entry["name"] for entry in schema.read_json(out)["benchmarks"]]
             self.assertEqual(kept, names[: names.index("limit/store_2KiB_scalar")])
+
+
+class ProgressTest(unittest.TestCase):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def test_a_terminal_gets_a_line_that_changes_and_a_log_gets_plain_lines(self):
+        for stream, is_terminal in ((self.Terminal(), True), (io.StringIO(), False)):
+            shown = progress.Progress(stream)
+            shown.step("fuzzing")
+            shown.at("977 runs")
+            shown.say("fuzzing: ok")
+            self.assertEqual("\r" in stream.getvalue(), is_terminal)
+            self.assertEqual("977 runs" in stream.getvalue(), is_terminal)  # a log waits for its interval
+            self.assertIn("] fuzzing: ok\n", stream.getvalue())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ LIMIT_OF_WORK = {
     "256x1G": "limit/store_2KiB",
     "1GiB_as_4K": "limit/store_2MiB",
 }
-LIMIT_OF_CASE = {"map/amdv1/1x1M": "limit/store_2KiB", "unmap/amdv1/1x1M": "limit/store_2KiB"}  # 256 items, one leaf
+# 1 MiB is 256 items where an item stands for 4K: one contiguous leaf of amdv1, 256 leaves of x86_64.
+FORMATS_OF_4K_ITEMS = ("amdv1", "x86_64")
 GROUPS = [
     ("warm", "Warm, general registers", "What a kernel could run: tables exist before and after, no vector registers."),
     ("warm-vector", "Warm, vector build", "User space only: kernel code may not use vector registers."),
@@ -73,7 +74,9 @@ def limit_name(name):
     match = CASE.match(name)
     if not match:
         return None
-    return LIMIT_OF_CASE.get("/".join(match.groups()[:3])) or LIMIT_OF_WORK.get(match[3])
+    if match[3] == "1x1M" and match[2] in FORMATS_OF_4K_ITEMS:
+        return "limit/store_2KiB"
+    return LIMIT_OF_WORK.get(match[3])
 
 
 def row_of(name, figures, before):
