@@ -291,7 +291,7 @@ static int begin_tables(struct world *world, struct host_config *host)
 static void begin_records(struct world *world, const struct op *op)
 {
     world->world_op = *op;
-    world->op = op;
+    world->op = *op;
     world->outcome = NULL;
     world->op_number = 0;
     world->totals = (struct world_totals){ 0 };
@@ -353,7 +353,7 @@ static bool is_first_difference(struct world *world)
     if (world->outcome) world->outcome->is_difference = true;
     if (world->has_difference) return false;
     world->has_difference = true;
-    op_print(world->op, &world->world_op, op);
+    op_print(&world->op, &world->world_op, op);
     world->text[0] = 0;
     append_line(world, "op %" PRIu64 ": %s\n", world->op_number, op);
     return true;
@@ -384,6 +384,17 @@ static void append_rmp_entry(struct world *world, uint64_t address)
                 entry.validated);
 }
 
+/* The engine trusts its tables; it is asked only where every table on the way is one. */
+static bool leads_through_tables(const struct world_table *table, const struct iommu_leaf *walk)
+{
+    const uint64_t address_bits = UINT64_C(0x000ffffffffff000) & ~table->c_bit_mask;
+
+    for (unsigned i = 0; i + 1 < walk->reads; i++) {
+        if (!table_pool_is_live(table->pt.pool, walk->items[i] & address_bits)) return false;
+    }
+    return walk->fault != IOMMU_NO_MEMORY;
+}
+
 static void append_place(struct world_table *table, uint64_t address)
 {
     struct world *world = table->world;
@@ -402,7 +413,9 @@ static void append_place(struct world_table *table, uint64_t address)
                 iommu_fault_name(walk.fault), walk.address, walk.shift, walk.readable, walk.writable, walk.dirty,
                 walk.forced_coherent, walk.encrypted);
     for (unsigned i = 0; i < walk.reads; i++) append_line(world, " %016" PRIx64, walk.items[i]);
-    if (pt_iova_to_phys(&table->pt, iova(address), &found))
+    if (!leads_through_tables(table, &walk))
+        append_line(world, "\nengine: not asked, the walk leaves the tables\n");
+    else if (pt_iova_to_phys(&table->pt, iova(address), &found))
         append_line(world, "\nengine: iova_to_phys 0x%" PRIx64 "\n", found.value);
     else
         append_line(world, "\nengine: iova_to_phys finds nothing\n");

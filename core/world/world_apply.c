@@ -193,7 +193,7 @@ void world_apply(struct world *world, const struct op *op, struct world_outcome 
     CHECK((unsigned)kind < OP_KIND_LIMIT);
     CHECK(handlers[kind] != NULL);
     *outcome = (struct world_outcome){ .kind = kind };
-    world->op = op;
+    world->op = *op;
     world->outcome = outcome;
     world->op_number++;
     world->totals.ops++;

@@ -81,7 +81,7 @@ struct world {
     const char *engine_name; /* NULL: by format; a copy in engine_buffer */
     char engine_buffer[64];
     struct op world_op;
-    const struct op *op; /* the one that runs */
+    struct op op; /* the one that runs, or the last */
     struct world_outcome *outcome;
     uint64_t op_number;
     struct world_totals totals;
