@@ -191,6 +191,7 @@ void table_pool_retire(struct table_pool *pool, struct table_list *list, void *t
 
 void table_pool_free_list(struct table_pool *pool, struct table_list *list)
 {
+    if (list->count == 0) return;
     lock(pool);
     for (uint32_t left = list->count, page = list->head; left > 0; left--) {
         const uint32_t next = pool->next[page];

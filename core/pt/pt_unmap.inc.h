@@ -23,13 +23,16 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
 
     while (at < end) {
         uint64_t item;
+        unsigned run;
 
         at = pt_sync_clear_while(at, end, FMT(single_mask)(level), FMT(single_value)(level));
         if (at >= end) break;
         item = pt_sync_load(at);
         is_leaf = FMT(kind)(item, level) == PT_LEAF;
         if (!is_leaf) break;
-        for (unsigned run = 1u << (FMT(leaf_shift)(item, level) - shift); run > 0; run--) pt_sync_store(at++, 0);
+        run = 1u << (FMT(leaf_shift)(item, level) - shift);
+        pt_sync_fill(at, run, 0, 0);
+        at += run;
     }
     flush_cleared(pt, first, at);
     *va += (uint64_t)(at - first) << shift;
