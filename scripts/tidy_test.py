@@ -18,6 +18,8 @@ BODY = "    a++;\n"
 REGISTRY = "registry" + ".example.org"
 ELSEWHERE = "/ho" + "me/somebody/tree"
 
+ENGINE_MAP = "struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped"
+
 CLEAN = {
     "CMakeLists.txt": "# nothing\n",
     "LICENSE": "MIT\n",
@@ -26,6 +28,7 @@ CLEAN = {
     "core/base/addr.h": "#pragma once\n\n#include <stdint.h>\n\ntypedef struct {\n    uint64_t value;\n} iova_t;\n",
     "core/pt/pt.h": '#pragma once\n\n#include "base/addr.h"\n\nint pt_map(iova_t start);\n',
     "core/pt/pt.c": '#include "pt/pt.h"\n\nint pt_map(iova_t start)\n{\n    return start.value != 0;\n}\n',
+    "core/pt/pt_engine.inc.h": f"static int FMT(map_range)({ENGINE_MAP})\n{{\n    return 0;\n}}\n",
     "core/pt/pt_map.inc.h": "static int FMT(map)(void)\n{\n    return 0;\n}\n",
     "core/iommu/iommu.h": '#pragma once\n\n#include "base/addr.h"\n\nint iommu_dma(iova_t start);\n',
     "reports/package.json": "{}\n",
@@ -182,6 +185,11 @@ class FunctionsTest(unittest.TestCase):
 
     def test_macro_bodies_are_not_read(self):
         self.assertEqual(self.read("#define M(a) \\\n    { \\\n    a\nint f(void)\n{\n}\n"), [("f", 4, 6, 0, 0)])
+
+    def test_parameter_types_come_without_names(self):
+        text = "int f(struct pt *pt, const uint8_t *data, unsigned, int (*g)(int), iova_t at)\n{\n}\n"
+        types = next(c_source.functions(text)).types
+        self.assertEqual(types, "struct pt *, const uint8_t *, unsigned, int ( * g ) ( int ), iova_t")
 
     def test_macro_calls_without_semicolon_are_no_part_of_what_follows(self):
         text = "DEFINE(a, b)\nDEFINE(c, d)\nstruct way {\n    int a;\n};\nDEFINE(e)\nint f(int a)\n{\n}\n"

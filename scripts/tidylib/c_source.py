@@ -29,6 +29,7 @@ class Function:
     last: int  # of its closing brace
     parameters: int
     nesting: int  # blocks within blocks, the body itself not counted
+    types: str = ""  # of the parameters, without their names: "struct pt *, iova_t"
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Scope:
     open: list = field(default_factory=list)  # one entry per open brace: "file", "body", "block" or "value"
     before: list = field(default_factory=list)  # per open parenthesis: the token before it
     group: str = ""  # the token before the parenthesis that was closed last
-    start: tuple = ()  # name, line, parameter count of the function that is open
+    start: tuple = ()  # name, line, parameter count and types of the function that is open
     deepest: int = 0
 
     def copy(self):
@@ -83,7 +84,7 @@ def groups(head):
 
 
 def declared_function(head):
-    """(name, line, parameter count) if the tokens before a { declare a function, else None."""
+    """(name, line, parameter count, types) if the tokens before a { declare a function, else None."""
     texts = [token for _, token, _ in head]
     depth = 0
     for index, token in enumerate(texts):
@@ -101,7 +102,7 @@ def declared_function(head):
         at -= 1
     if at < 0:
         return None
-    return texts[at], head[0][2], count_parameters(inside)
+    return texts[at], head[0][2], count_parameters(inside), parameter_types(inside)
 
 
 def count_parameters(inside):
@@ -113,6 +114,20 @@ def count_parameters(inside):
         depth += (token in "([{") - (token in ")]}")
         count += token == "," and depth == 0
     return count
+
+
+def parameter_types(inside):
+    """The parameters without their names (the last word of each), as far as they are plain."""
+    types, current = [], []
+    for kind, token, _ in inside + [("sign", ",", 0)]:
+        if token == ",":
+            if len(current) > 1 and current[-1][0] == "word":
+                current.pop()
+            types.append(" ".join(text for _, text in current))
+            current = []
+        else:
+            current.append((kind, token))
+    return ", ".join(types)
 
 
 def is_macro_call(head):
@@ -165,8 +180,8 @@ def step(scope, kind, token, line, previous):
         if closed in ("file", "body"):
             scope.head = []
         if closed == "body":
-            name, first, parameters = scope.start
-            return Function(name, first, line, parameters, scope.deepest)
+            name, first, parameters, types = scope.start
+            return Function(name, first, line, parameters, scope.deepest, types)
     elif at_file and token == ";" and kind == "sign":
         scope.head = []
     elif at_file:
