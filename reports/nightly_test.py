@@ -119,6 +119,7 @@ class WholeRunTest(Case):
         self.assertIn("map/amdv1/256x4K/warm: 180", done.stdout)
         self.assertEqual(self.stored_runs(), 1)
         self.assertFalse(os.path.exists(f"{self.out}.partial"))
+        self.assertFalse(os.path.exists(os.path.join(self.out, "crashes")))
         self.assertNotIn("\r", done.stderr)  # no terminal: plain lines
         self.assertIn("-max_total_time=20", self.read(self.out, "log", "fuzz_engine.log"))
 
@@ -186,6 +187,13 @@ class CannotRunTest(Case):
     def test_a_program_that_is_missing(self):
         os.remove(os.path.join(self.root, "build", "fuzz", "fuzz_engine"))
         self.expect("", "fuzz", "fuzz_engine: No such file or directory")
+
+    def test_a_history_that_is_no_database(self):
+        with open(self.history, "w", encoding="utf-8") as file:
+            file.write("no database\n" * 100)
+        done = self.nightly()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"scripts/nightly: {self.history}: ", done.stderr)
 
     def test_less_than_a_whole_result_does_not_replace_one(self):
         self.nightly()

@@ -269,7 +269,7 @@ class HistoryTest(Case):
     def test_a_store_that_fails_half_way_leaves_no_run(self):
         result = copy.deepcopy(self.result)
         result["fuzz"] = result["fuzz"] * 2  # the same target twice breaks the key
-        with self.assertRaises(sqlite3.Error):
+        with self.assertRaisesRegex(schema.Invalid, "history.sqlite: UNIQUE"):
             history.store(self.database, result, "somewhere")
         with contextlib.closing(sqlite3.connect(self.database)) as database:
             self.assertEqual(database.execute("SELECT count(*) FROM runs").fetchone()[0], 0)
@@ -349,6 +349,13 @@ class WholeFileTest(Case):
         self.assertEqual(self.render()[0], 2)
         with open(path, encoding="utf-8") as file:
             self.assertEqual(file.read(), before)
+
+    def test_a_write_that_fails_half_way_leaves_the_old_file(self):
+        path = os.path.join(self.root, "file.json")
+        schema.write_json(path, {"n": 1})
+        with self.assertRaises(UnicodeEncodeError):
+            schema.write_text(path, "x" * 100000 + "\ud800")
+        self.assertEqual(schema.read_json(path), {"n": 1})
 
     def test_a_result_takes_its_name_only_when_it_is_whole(self):
         out = os.path.join(self.root, "out")

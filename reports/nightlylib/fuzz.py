@@ -1,5 +1,6 @@
 """The fuzzing part: libFuzzer on a copy of the seeds, its figures into fuzz.json, crashing inputs kept."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -58,6 +59,8 @@ def fuzz_one(workplace, target, program, seconds):
             stopped.entry = entry_of(target, tally, stopped.ended, crashes)
             raise
     entry = entry_of(target, tally, ended, crashes)
+    with contextlib.suppress(OSError):  # not empty
+        os.removedirs(crashes)
     state, message = judge(ended, tally, crashes)
     return (entry if tally.execs else None), state, message, command
 

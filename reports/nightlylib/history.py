@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import statistics
 
 from . import bench, inputs, schema
 
@@ -65,31 +66,34 @@ def rows_of(result):
 
 
 def store(path, result, folder):
-    """One transaction: the run is in with every value, or not at all. Returns its id."""
+    """One transaction: the run is in with every value, or not at all. Returns its id. Raises Invalid."""
+    database = connect(path)
+    try:
+        with database:
+            return insert(database, result, folder)
+    except sqlite3.Error as error:
+        raise schema.Invalid(f"{path}: {error}") from error
+    finally:
+        database.close()
+
+
+def insert(database, result, folder):
     run = result["run"]
-    with connect(path) as database:
-        cursor = database.execute(
-            "INSERT INTO runs (started, mode, commit_id, modified, machine, folder, run_json) VALUES (?,?,?,?,?,?,?)",
-            (
-                run["started"],
-                run["mode"],
-                run["commit"]["id"],
-                int(run["commit"]["modified"]),
-                machine_key(run),
-                folder,
-                json.dumps(run),
-            ),
-        )
-        values = [(cursor.lastrowid, *row) for row in rows_of(result)]
-        database.executemany("INSERT INTO results VALUES (?,?,?,?,?,?)", values)
-    database.close()
+    cursor = database.execute(
+        "INSERT INTO runs (started, mode, commit_id, modified, machine, folder, run_json) VALUES (?,?,?,?,?,?,?)",
+        (
+            run["started"],
+            run["mode"],
+            run["commit"]["id"],
+            int(run["commit"]["modified"]),
+            machine_key(run),
+            folder,
+            json.dumps(run),
+        ),
+    )
+    values = [(cursor.lastrowid, *row) for row in rows_of(result)]
+    database.executemany("INSERT INTO results VALUES (?,?,?,?,?,?)", values)
     return cursor.lastrowid
-
-
-def median(values):
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def previous(path, run):
@@ -112,4 +116,4 @@ def previous(path, run):
     for name, value in database.execute(query, (row[0],)):
         collected.setdefault(name, []).append(value)
     database.close()
-    return json.loads(row[1]), {name: median(values) for name, values in collected.items()}
+    return json.loads(row[1]), {name: statistics.median(values) for name, values in collected.items()}
