@@ -56,6 +56,8 @@ def fuzz_one(workplace, target, program, seconds):
         try:
             ended = run(command, workplace.log(f"{target}.log"), watch, seconds + STARTUP_SECONDS, environment)
         except Stopped as stopped:
+            for line in stopped.ended.text.splitlines():  # the last ones came after the stop
+                tally.read(line)
             stopped.entry = entry_of(target, tally, stopped.ended, crashes)
             raise
     entry = entry_of(target, tally, ended, crashes)
