@@ -1,5 +1,6 @@
 """Every rule of scripts/tidy fires on a planted violation and stays silent on a clean tree."""
 
+import json
 import os
 import re
 import shutil
@@ -126,6 +127,18 @@ class TidyTest(unittest.TestCase):
     def test_bad_usage_exits_2(self):
         for arguments in (["--bogus"], [os.path.join(self.root, "absent")], ["--clang-tidy", self.root]):
             self.assertEqual(self.tidy(*arguments).returncode, 2, arguments)
+
+    @unittest.skipUnless(shutil.which("clang-tidy"), "no clang-tidy")
+    def test_clang_tidy_reports_a_use_after_free(self):
+        shutil.copy(os.path.join(ROOT, ".clang-tidy"), self.root)
+        source = os.path.join(self.root, "freed.c")
+        self.write("freed.c", "#include <stdlib.h>\nint f(void)\n{\n    int *a = calloc(1, 4);\n    free(a);\n    return *a;\n}\n")
+        entry = {"directory": self.root, "file": source, "arguments": ["cc", "-c", source]}
+        self.write("compile_commands.json", json.dumps([entry]))
+        result = self.tidy("--clang-tidy", self.root)
+        self.assertIn("freed.c:6:", result.stdout)
+        self.assertIn("[clang-analyzer-unix.Malloc", result.stdout)
+        self.assertEqual(result.returncode, 1)
 
     def test_every_rule_has_a_planted_violation(self):
         rules = set()
