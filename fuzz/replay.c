@@ -84,11 +84,12 @@ static void run_file(const char *path)
     }
     printf("%s\n", path);
     fflush(stdout);
-    if (!script_is_text(bytes, size))
-        LLVMFuzzerTestOneInput(bytes, size);
-    else if (!run_text(path, (const char *)bytes, size))
+    if (script_is_text(bytes, size) && !run_text(path, (const char *)bytes, size)) {
         totals.malformed++;
-    totals.files++;
+    } else {
+        if (!script_is_text(bytes, size)) LLVMFuzzerTestOneInput(bytes, size);
+        totals.files++;
+    }
     free(bytes);
 }
 

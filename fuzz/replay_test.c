@@ -82,7 +82,8 @@ static void text_and_records_run_by_content_in_the_order_of_names(void **state)
     write_text("good/notes.md", "not a script");
     write_text("good/.hidden", "not a script");
     assert_int_equal(replay("good"), 0);
-    expect_output("good/a.ops\ngood/b.ops\ngood/empty\nTested 3 files\n");
+    expect_output("good/a.ops\ngood/b.ops\ngood/empty\n");
+    expect_output("Tested 3 files\n");
     expect_output("mapproof: execs=3 ops=3 findings=0\n");
 }
 

@@ -84,7 +84,17 @@ bool script_is_text(const uint8_t *bytes, size_t size);
 
 /* ---- drawing at random: same seed, same ops, on every machine -------------------------------------------------- */
 
-enum { SCRIPT_LIVE_MAX = 32, SCRIPT_PAGES_MAX = 8 };
+enum { SCRIPT_LIVE_MAX = 32, SCRIPT_PAGES_MAX = 8, SCRIPT_DMA_MAX = 8 };
+
+/* What the world's tables can do, as far as it decides which ops are worth drawing. */
+struct script_limits {
+    uint8_t input_bits; /* of the lower half, where there are two */
+    uint8_t output_bits;
+    uint8_t page_shift; /* smallest leaf */
+    bool has_rmp, has_s1, has_halves;
+    uint64_t page_sizes; /* leaf sizes a map may use, bit s = 2^s bytes */
+    uint64_t memory;     /* bytes of data RAM */
+};
 
 struct script_live {
     uint64_t input, target, length;
@@ -92,11 +102,12 @@ struct script_live {
 };
 
 /*
- * What a script did so far, as far as drawing a sensible next op needs it: the latest live mappings and RMP pages.
- * A sketch, not a model: it takes every map as a success.
+ * What a script did so far, as far as drawing a sensible next op needs it: the latest live mappings, RMP pages and DMA.
+ * A sketch, not a model: allocations that fail and leaves that go as a whole are not in it.
  */
 struct script_context {
     struct op world;
+    struct script_limits limits;
     struct script_live live[SCRIPT_LIVE_MAX];
     unsigned live_count, live_next;
     struct {
@@ -104,6 +115,11 @@ struct script_context {
         bool is_large;
     } pages[SCRIPT_PAGES_MAX];
     unsigned page_count, page_next;
+    struct {
+        uint64_t input;
+        uint8_t device;
+    } dma[SCRIPT_DMA_MAX];
+    unsigned dma_count, dma_next;
     bool is_limited;  /* a fail_alloc is in force */
     bool has_pending; /* an unmap waits for its sync, or commands for their wait */
 };
@@ -120,6 +136,15 @@ struct script_style {
 void script_context_begin(struct script_context *context, const struct op *world);
 /* Account for one op that the script does next. */
 void script_context_note(struct script_context *context, const struct op *op);
+/* Length of the first `count` leaves that a greedy map of the range makes (formats.md 2.5); 0: not one fits. */
+uint64_t script_leading_leaves(const struct script_limits *limits, const struct script_live *range, unsigned count);
+
+/* Shorten a map that would make more than SCRIPT_LEAVES_MAX leaves: it would cost as much as thousands of others. */
+enum { SCRIPT_LEAVES_MAX = 600 };
+void script_limit_map(const struct script_limits *limits, struct op *op);
+
+/* The live range of the same table that meets [input, input + length) first, or NULL. */
+const struct script_live *script_context_find(const struct script_context *context, const struct script_live *range);
 
 struct op script_generate_world(struct random *random);
 struct script_style script_generate_style(struct random *random, const struct op *world);

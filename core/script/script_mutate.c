@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { INSERT_MAX = 24, DROP_MAX = 4, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
+enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
 
 /* The ops being changed. ops[0] is the world and stays in front. */
 struct edit {
@@ -42,22 +42,6 @@ static size_t draw_place(struct random *random, const struct edit *edit)
     return 1 + random_below(random, edit->count);
 }
 
-static void insert_ops(struct random *random, struct edit *edit)
-{
-    const size_t at = draw_place(random, edit);
-    const struct script_style style = script_generate_style(random, &edit->ops[0]);
-    size_t width = 1 + random_below(random, random_one_in(random, 3) ? INSERT_MAX : 3);
-    struct script_context context;
-
-    width = min_u64(width, edit->capacity - edit->count);
-    context_before(edit, at, &context);
-    open_gap(edit, at, width);
-    for (size_t i = 0; i < width; i++) {
-        edit->ops[at + i] = script_generate_op(random, &style, &context);
-        script_context_note(&context, &edit->ops[at + i]);
-    }
-}
-
 /* An existing op, or 0 where there is only the world. */
 static size_t draw_op(struct random *random, const struct edit *edit)
 {
@@ -67,8 +51,31 @@ static size_t draw_op(struct random *random, const struct edit *edit)
 static void drop_ops(struct random *random, struct edit *edit)
 {
     const size_t at = draw_op(random, edit);
+    const uint64_t most = random_one_in(random, 4) ? 1 + edit->count / 4 : DROP_MAX;
+    const uint64_t width = 1 + random_below(random, most);
 
-    if (at) close_gap(edit, at, min_u64(1 + random_below(random, DROP_MAX), edit->count - at));
+    if (at) close_gap(edit, at, min_u64(width, edit->count - at));
+}
+
+/* New ops; in a script that is long already most often fewer, since long scripts cost time and hide what matters. */
+static void insert_ops(struct random *random, struct edit *edit)
+{
+    const size_t at = draw_place(random, edit);
+    const struct script_style style = script_generate_style(random, &edit->ops[0]);
+    size_t width = 1 + random_below(random, random_one_in(random, 3) ? INSERT_MAX : 3);
+    struct script_context context;
+
+    if (edit->count > LONG && !random_one_in(random, 4)) {
+        drop_ops(random, edit);
+        return;
+    }
+    width = min_u64(width, edit->capacity - edit->count);
+    context_before(edit, at, &context);
+    open_gap(edit, at, width);
+    for (size_t i = 0; i < width; i++) {
+        edit->ops[at + i] = script_generate_op(random, &style, &context);
+        script_context_note(&context, &edit->ops[at + i]);
+    }
 }
 
 static void swap_ops(struct random *random, struct edit *edit)
@@ -85,7 +92,6 @@ static void duplicate_op(struct random *random, struct edit *edit)
 {
     const size_t from = draw_op(random, edit);
     const struct op copy = edit->ops[from];
-
     size_t to;
 
     if (from == 0 || edit->count == edit->capacity) return;
@@ -210,6 +216,15 @@ static void mutate_once(struct random *random, struct edit *edit)
     }
 }
 
+/* A nudge or another world may have turned a large leaf into a hundred thousand small ones. */
+static void limit_maps(struct edit *edit)
+{
+    struct script_context context;
+
+    script_context_begin(&context, &edit->ops[0]);
+    for (size_t i = 1; i < edit->count; i++) script_limit_map(&context.limits, &edit->ops[i]);
+}
+
 size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity)
 {
     struct edit edit = { ops, count, capacity };
@@ -221,12 +236,14 @@ size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t
     /* Little to change in a script that does nothing. */
     if (count < 3) return script_generate(random, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
+    limit_maps(&edit);
     return edit.count;
 }
 
-static void append_part(struct edit *edit, const struct script_part *parent, size_t from, size_t width)
+static void append_part(struct edit *edit, const struct script_part *parent, size_t from, size_t end)
 {
-    width = min_u64(width, edit->capacity - edit->count);
+    const size_t width = min_u64(end - from, edit->capacity - edit->count);
+
     memcpy(edit->ops + edit->count, parent->ops + from, width * sizeof(*edit->ops));
     edit->count += width;
 }
@@ -234,24 +251,17 @@ static void append_part(struct edit *edit, const struct script_part *parent, siz
 size_t script_crossover(struct random *random, const struct script_part parents[2], struct op *ops, size_t capacity)
 {
     struct edit edit = { ops, 1, capacity };
-    size_t from[2] = { 1, 1 };
-    unsigned which = 0;
+    const size_t from = random_below(random, parents[0].count);
+    const size_t resume = from + random_below(random, parents[0].count - from);
+    const size_t start = random_below(random, parents[1].count);
+    const size_t end = start + random_below(random, parents[1].count - start);
 
     CHECK(capacity >= 1);
-    CHECK(parents[0].count >= 1);
     ops[0] = parents[0].ops[0];
-    /* Turn by turn a run of whole ops of either parent, each read once and in order. */
-    while (edit.count < capacity && (from[0] < parents[0].count || from[1] < parents[1].count)) {
-        const struct script_part *parent = &parents[which];
-
-        if (from[which] < parent->count) {
-            const size_t left = parent->count - from[which];
-            const size_t width = 1 + random_below(random, left);
-
-            if (which == 0 || !random_one_in(random, 3)) append_part(&edit, parent, from[which], width);
-            from[which] += width;
-        }
-        which = 1 - which;
-    }
+    /* The first with one piece exchanged for one of the other, or with it put in; length stays about what it was. */
+    append_part(&edit, &parents[0], 1, from + 1);
+    append_part(&edit, &parents[1], start + 1, end + 1);
+    append_part(&edit, &parents[0], random_one_in(random, 4) ? from + 1 : resume + 1, parents[0].count);
+    limit_maps(&edit);
     return edit.count;
 }

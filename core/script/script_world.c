@@ -1,0 +1,120 @@
+/* Worlds and styles drawn at random: the frame in which script_generate.c draws ops. */
+#include "script/script.h"
+
+#include "base/bits.h"
+#include "script/op_table.h"
+#include "script/script_draw.h"
+
+enum { LARGE_SHIFT_MAX = 42 };
+
+static void draw_amdv1(struct random *random, struct op *world)
+{
+    op_set(world, FIELD_TOP_LEVEL, DRAW_OF(random, 0, 0, 0, 1, 2, 3, 4));
+    if (random_one_in(random, 16)) {
+        const bool is_full = random_one_in(random, 3);
+
+        op_set(world, FIELD_SMALL_VA, 1);
+        op_set(world, FIELD_TOP_LEVEL, is_full ? 5 : 2);
+        op_set(world, FIELD_VA_BITS, is_full ? 64 : DRAW_OF(random, 32, 36, 39));
+    }
+    op_set(world, FIELD_RMP, !random_one_in(random, 3));
+    if (op_get(world, FIELD_RMP)) op_set(world, FIELD_HW, random_below(random, 7));
+    if (random_one_in(random, 8)) op_set(world, FIELD_S1, 1);
+    /* The engine insists on it; one world in many may hear that. */
+    if (random_one_in(random, 500)) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_NO);
+}
+
+static void draw_x86_64(struct random *random, struct op *world)
+{
+    op_set(world, FIELD_RMP, 0);
+    switch (random_below(random, 6)) {
+    case 0:
+        op_set(world, FIELD_SIGN_EXTEND, 1);
+        op_set(world, FIELD_VA_BITS, 48);
+        break;
+    case 1:
+        op_set(world, FIELD_TOP_LEVEL, 4);
+        op_set(world, FIELD_VA_BITS, DRAW_OF(random, 56, 57));
+        break;
+    case 2:
+        op_set(world, FIELD_TOP_LEVEL, 4);
+        op_set(world, FIELD_SIGN_EXTEND, 1);
+        op_set(world, FIELD_VA_BITS, 57);
+        break;
+    case 3: op_set(world, FIELD_VA_BITS, DRAW_OF(random, 40, 42, 48)); break;
+    default: break;
+    }
+}
+
+/* Output width and C-bit: outputs must not reach the bit. */
+static void draw_outputs(struct random *random, struct op *world)
+{
+    const unsigned c_bit = random_one_in(random, 6) ? DRAW_OF(random, 47, 51) : 0;
+    const unsigned oa_bits = random_one_in(random, 8) ? DRAW_OF(random, 36, 40, 46, 48) : c_bit;
+
+    op_set(world, FIELD_C_BIT, c_bit);
+    op_set(world, FIELD_OA_BITS, c_bit && oa_bits > c_bit ? c_bit : oa_bits);
+}
+
+static void draw_switches(struct random *random, struct op *world)
+{
+    static const uint8_t fields[] = { FIELD_CHECK_VALIDATED, FIELD_RECHECK_ON_HIT, FIELD_INVALIDATE_ON_RMPUPDATE,
+                                      FIELD_SHARED_READ_CHECKED, FIELD_KEEP_WALK_CACHE };
+
+    for (unsigned i = 0; i < sizeof(fields); i++) {
+        const enum op_field field = (enum op_field)fields[i];
+
+        if (random_one_in(random, 8)) op_set(world, field, !op_get(world, field));
+    }
+    op_set(world, FIELD_IOTLB,
+           DRAW_OF(random, OP_IOTLB_DEFAULT, OP_IOTLB_DEFAULT, OP_IOTLB_TINY, OP_IOTLB_TINY, OP_IOTLB_SMALL));
+}
+
+struct op script_generate_world(struct random *random)
+{
+    struct op world = op_make(OP_WORLD);
+
+    op_set(&world, FIELD_FORMAT, random_below(random, 2));
+    if (op_get(&world, FIELD_FORMAT) == 0)
+        draw_amdv1(random, &world);
+    else
+        draw_x86_64(random, &world);
+    draw_outputs(random, &world);
+    if (random_one_in(random, 8)) op_set(&world, FIELD_PAGE_SIZES, random_below(random, 7));
+    if (random_one_in(random, 4)) op_set(&world, FIELD_FLUSH, 1);
+    if (random_one_in(random, 8)) op_set(&world, FIELD_POOL, (8 + random_below(random, 24)) << SHIFT_4K);
+    if (random_one_in(random, 4)) op_set(&world, FIELD_MEMORY, bit(22 + (unsigned)random_below(random, 10)));
+    draw_switches(random, &world);
+    return world;
+}
+
+struct script_style script_generate_style(struct random *random, const struct op *world)
+{
+    static const uint8_t usual[OP_KIND_LIMIT] = {
+        [OP_MAP] = 60,      [OP_UNMAP] = 36,          [OP_SYNC] = 4,
+        [OP_CUT] = 14,      [OP_DIRTY_READ] = 12,     [OP_RMPUPDATE] = 14,
+        [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
+        [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
+        [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,
+    };
+    const bool is_amdv1 = op_get(world, FIELD_FORMAT) == 0;
+    const bool has_rmp = is_amdv1 && op_get(world, FIELD_RMP);
+    struct script_style style = { .is_two_stage = op_get(world, FIELD_S1) != 0 };
+
+    style.cold_percent = (uint8_t)(5 + random_below(random, 30));
+    style.odd_percent = random_one_in(random, 2) ? (uint8_t)random_below(random, 6) : 0;
+    style.size_shift_max = random_one_in(random, 8) ? LARGE_SHIFT_MAX : (uint8_t)(13 + random_below(random, 18));
+    for (unsigned row = 1; op_spec_at(row); row++) {
+        const unsigned kind = op_spec_at(row)->kind;
+        const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST;
+        const unsigned chance = (unsigned)random_below(random, 8);
+
+        if (is_rmp && !has_rmp) continue;
+        if (kind == OP_DIRTY_READ && !is_amdv1 && chance) continue; /* x86_64 has no dirty tracking to read */
+        if (kind != OP_MAP && chance < 2) continue;
+        style.weight[kind] = (uint8_t)(usual[kind] * (chance < 5 ? 2 : chance < 7 ? 1 : 4) / 2);
+    }
+    /* A cut of an x86_64 leaf makes 512 smaller ones. */
+    if (!is_amdv1) style.weight[OP_CUT] /= 3;
+    return style;
+}
