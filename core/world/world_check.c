@@ -22,22 +22,6 @@ static void on_pt_violation(void *context, const struct pt_violation *found)
                     found->invariant, found->level, found->item, found->text);
 }
 
-static void count_table(void *context, const struct pt_item *item)
-{
-    unsigned *tables = context;
-
-    *tables += item->is_table;
-}
-
-/* Tables in use: those that items point to, and the top. */
-static unsigned tables_of(const struct world_table *table)
-{
-    unsigned tables = 1;
-
-    pt_walk_items(&table->pt, count_table, &tables);
-    return tables;
-}
-
 /* A dirty contiguous leaf: some item of it is. A clean one: none is. */
 static void check_dirty_run(struct world_table *table, const struct oracle_run *run)
 {
@@ -58,36 +42,24 @@ static void check_ranges(struct world_table *table)
     uint64_t leaves = 0;
     struct oracle_run run;
 
+    table->leaf_items = 0;
     for (uint64_t from = 0; oracle_next_run(&table->oracle, from, UINT64_MAX, &run); from = oracle_run_last(&run) + 1) {
         world_check_range(table, run.start, oracle_run_last(&run), false);
         world_check_outside(table, run.start, oracle_run_last(&run));
         check_dirty_run(table, &run);
         bytes += run.length;
         leaves += run.length >> run.shift;
+        table->leaf_items += run.length >> (run.shift - (run.shift - SHIFT_4K) % 9);
         if (oracle_run_last(&run) == UINT64_MAX) break;
     }
     if (bytes != table->oracle.mapped_bytes || leaves != table->oracle.leaves)
         world_differ(table->world, "the oracle lost count of its own leaves\n");
 }
 
-/* The leaves that the table holds, counted by its own items: invariant 18. */
-struct leaf_count {
-    const struct pt *pt;
-    uint64_t bytes;
-};
-
-static void count_leaf(void *context, const struct pt_item *item)
-{
-    struct leaf_count *count = context;
-
-    if (!item->is_table) count->bytes += bit(12 + 9 * item->level);
-}
-
 /* A tree with a violation is not walked further: its items may lead anywhere. */
 static void check_table(struct world_table *table)
 {
     struct pt_report report = { table, 0 };
-    struct leaf_count count = { &table->pt, 0 };
     struct pt_info info;
 
     pt_check(&table->pt, &(struct pt_check_report){ on_pt_violation, &report, 0 });
@@ -95,14 +67,7 @@ static void check_table(struct world_table *table)
     if (info.top.value != table->walk.root || info.top_level != table->walk.top_level)
         world_differ(table->world, "the engine's top is not the one the hardware was told of\n");
     world_check_gather(table);
-    if (report.violations) return;
-    table->tables_reached = tables_of(table);
-    pt_walk_items(&table->pt, count_leaf, &count);
-    if (count.bytes != table->oracle.mapped_bytes)
-        world_differ(table->world,
-                     "domain %u stage %s: the items map 0x%" PRIx64 " bytes, the oracle 0x%" PRIx64 " (invariant 18)\n",
-                     table->domain, table->is_s1 ? "s1" : "s2", count.bytes, table->oracle.mapped_bytes);
-    check_ranges(table);
+    if (!report.violations) check_ranges(table);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
@@ -130,20 +95,58 @@ static void check_owners(struct world *world)
     rmp_check(world->rmp, on_rmp_violation, world);
 }
 
-/* Invariant 4 over a whole pool: pages are live for exactly one table, or wait in a gather. P1: free ones are zero. */
+/* Words of a page that are not 0. */
+static unsigned count_items(const struct table_pool *pool, uint32_t page)
+{
+    const uint64_t *words = table_pool_pointer(pool, pool->base + ((uint64_t)page << POOL_PAGE_SHIFT));
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < POOL_PAGE_BYTES / sizeof(*words); i++) count += words[i] != 0;
+    return count;
+}
+
+/* What is in a pool's pages, and what must be by the oracle and the gathers. */
+struct pool_sum {
+    uint64_t tables, retired, items;
+};
+
+static struct pool_sum count_pool(const struct table_pool *pool)
+{
+    struct pool_sum sum = { 0 };
+
+    for (uint32_t page = 0; page < pool->fresh; page++) {
+        if (pool->state[page] == POOL_FREE) continue;
+        sum.tables += pool->state[page] == POOL_LIVE;
+        sum.retired += pool->state[page] == POOL_RETIRED;
+        sum.items += count_items(pool, page);
+    }
+    return sum;
+}
+
+/*
+ * Invariants 4 and 18 over a whole pool. Every item in it is one of a leaf that the oracle knows or leads to a table,
+ * and every table but the tops is led to once (pt_check: and by one item): a leaf too many or a table that leaked
+ * breaks the sum. Retired tables wait in gathers and are empty. P1: free pages are zero.
+ */
 static void check_pool(struct world *world, const struct table_pool *pool)
 {
-    uint64_t expected = 0;
+    const struct pool_sum found = count_pool(pool);
+    struct pool_sum expected = { .tables = found.tables, .items = found.tables };
     uint32_t dirty_page;
 
     for (unsigned i = 0; i < WORLD_TABLES; i++) {
         const struct world_table *table = &world->tables[i];
 
-        if (table->exists && table->pt.pool == pool) expected += table->tables_reached + table->hull_tables;
+        if (!table->exists || table->pt.pool != pool) continue;
+        expected.retired += table->hull_tables;
+        expected.items += table->leaf_items - 1; /* nothing leads to the top */
     }
-    if (pool->live_pages != expected)
-        world_differ(world, "the pool has %u pages in use, tables and gathers account for %" PRIu64 "\n",
-                     pool->live_pages, expected);
+    if (found.items != expected.items || found.retired != expected.retired ||
+        pool->live_pages != found.tables + found.retired)
+        world_differ(world,
+                     "pool: %u pages live, of them %" PRIu64 " tables with %" PRIu64 " items, expected %" PRIu64
+                     " (invariants 4 and 18); %" PRIu64 " retired, expected %" PRIu64 "\n",
+                     pool->live_pages, found.tables, found.items, expected.items, found.retired, expected.retired);
     dirty_page = table_pool_find_dirty_free_page(pool);
     if (dirty_page != POOL_NO_PAGE) world_differ(world, "page %u of the pool is free and not zero (P1)\n", dirty_page);
 }

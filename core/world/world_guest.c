@@ -78,14 +78,16 @@ bool world_guest_tables_explain(const struct dma *dma, const struct iommu_outcom
 void world_look_at_host_tables(struct dma *dma)
 {
     const struct world *world = dma->world;
-    const struct oracle_translation path = oracle_translate(&dma->access);
     const uint64_t address_bits = UINT64_C(0x000ffffffffff000) & ~dma->s2->c_bit_mask;
     const uint64_t needed = dma->access.is_write ? 0x60 : 0x20; /* D and A, formats.md 1.1 */
+    struct oracle_translation path;
     struct iommu_leaf walk;
     uint64_t table;
 
     dma->block = BLOCK_NONE;
-    if (path.fault || !some_table_page_is_assigned(world)) return;
+    if (!some_table_page_is_assigned(world)) return;
+    path = oracle_translate(&dma->access);
+    if (path.fault) return;
     walk = world_walk(dma->s2, path.gpa);
     if (walk.reads == 0) return;
     table = walk.reads == 1 ? dma->s2->walk.root : walk.items[walk.reads - 2] & address_bits;

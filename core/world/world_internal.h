@@ -46,7 +46,7 @@ struct world_table {
     struct world_range removed[WORLD_REMOVED_MAX];
     unsigned removed_count;
     bool removed_overflowed;
-    unsigned tables_reached; /* by world_check */
+    uint64_t leaf_items; /* of the oracle's leaves, by world_check */
     /* Hook calls during the op that runs. */
     unsigned syncs, tops;
     struct world_range synced;

@@ -5,23 +5,28 @@
 
 /* ---- one byte ---------------------------------------------------------------------------------------------------- */
 
-/* Guest tables lie at guest addresses: their window of host memory is read directly, S2 is not asked. */
-static bool read_guest_table(void *context, uint64_t address, uint64_t *value)
+/*
+ * What a walk of a table reads: the table's pool at once, whatever else is memory through physmem. Guest tables lie at
+ * guest addresses, which S2 is not asked about here: their pool is all there is.
+ */
+static bool read_table(void *context, uint64_t address, uint64_t *value)
 {
-    const struct world *world = context;
+    const struct world_table *table = context;
+    const struct table_pool *pool = table->pt.pool;
 
-    if (!table_pool_covers(&world->s1_pool, address)) return false;
-    return physmem_read64(&world->memory, hpa(world->s1_backing + (address - world->s1_tables)), value);
+    if (table_pool_covers(pool, address)) {
+        *value = __atomic_load_n((const uint64_t *)table_pool_pointer(pool, address), __ATOMIC_ACQUIRE);
+        return true;
+    }
+    return !table->is_s1 && physmem_read64(&table->world->memory, hpa(address), value);
 }
 
 static struct iommu_leaf walk_for(struct world_table *table, uint64_t address, enum iommu_access access)
 {
-    struct world *world = table->world;
+    const struct iommu_memory memory = { read_table, NULL, table };
 
-    world->totals.walks++;
-    if (table->is_s1)
-        return iommu_walk(&table->walk, &(struct iommu_memory){ read_guest_table, NULL, world }, address, access);
-    return iommu_walk_physmem(&table->walk, &world->memory, address, access);
+    table->world->totals.walks++;
+    return iommu_walk(&table->walk, &memory, address, access);
 }
 
 struct iommu_leaf world_walk(struct world_table *table, uint64_t address)
