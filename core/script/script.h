@@ -131,6 +131,7 @@ struct script_style {
     uint8_t odd_percent;           /* misaligned, wrapping and out-of-range values */
     uint8_t size_shift_max;        /* largest page order a length is built from */
     bool is_two_stage;             /* draw stage=s1 ops too */
+    bool has_many_leaves;          /* now and then map hundreds of leaves at once */
 };
 
 void script_context_begin(struct script_context *context, const struct op *world);

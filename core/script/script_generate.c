@@ -11,7 +11,8 @@
 
 enum {
     LEAVES_USUAL = 12, /* an op's checks cost walks per leaf: at most this in most ops, */
-    MANY_ONE_IN = 256, /* now and then enough to fill a table of 512 */
+    MANY_ONE_IN = 32,  /* in a style of many leaves, this often enough to fill a table of 512 */
+    NEAR_REGION_PERCENT = 80,
     FIND_PLACE_TRIES = 4,
 };
 
@@ -77,8 +78,8 @@ static const struct script_live *draw_live(const struct draw *draw, unsigned sta
     return &context->live[at];
 }
 
-/* An input address that has nothing to do with earlier ones, at a multiple of 2^shift, usually inside the table. */
-static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
+/* An input address that has nothing to do with earlier ones, usually inside the table. */
+static uint64_t draw_far_input(const struct draw *draw, unsigned shift)
 {
     static const uint8_t edges[] = { 21, 30, 39, 47, 48, 57, 63 };
     const uint64_t low = low_mask(draw->limits->input_bits);
@@ -94,9 +95,29 @@ static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
     case 3: break;
     default: address &= low_mask(26); break;
     }
-    address = align_down(address & low, shift);
+    address &= low;
     if (draw->limits->has_halves && random_one_in(draw->random, 3)) address |= ~low;
     return address;
+}
+
+/*
+ * An input address not taken from a live range, at a multiple of 2^shift: mostly in the same region as one, so that
+ * scripts fill few tables (whole-tree checks cost by the table) and meet in them.
+ */
+static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
+{
+    static const uint8_t regions[] = { 21, 21, 22, 24, 30 };
+    const struct script_live *live = draw_live(draw, STAGE_DEFAULT);
+    uint64_t address;
+    unsigned region;
+
+    if (!live || !draw_percent(draw->random, NEAR_REGION_PERCENT)) {
+        address = draw_far_input(draw, shift);
+    } else {
+        region = regions[random_below(draw->random, sizeof(regions))];
+        address = align_down(live->input, region) | (random_u64(draw->random) & low_mask(region));
+    }
+    return align_down(address, shift);
 }
 
 /* An output address: data RAM more often than not, since only there RMP and DMA have something to say. */
@@ -175,7 +196,7 @@ static uint64_t draw_length(const struct draw *draw, unsigned shift)
 /* Cut a range to what the widths allow and to the leaves that an op should have. */
 static void clamp(const struct draw *draw, struct script_live *range)
 {
-    const bool has_many = random_one_in(draw->random, MANY_ONE_IN);
+    const bool has_many = draw->style->has_many_leaves && random_one_in(draw->random, MANY_ONE_IN);
     const unsigned few = 1 + (unsigned)random_below(draw->random, 1 + random_below(draw->random, LEAVES_USUAL));
     const uint64_t low = low_mask(draw->limits->input_bits);
     const uint64_t high = low_mask(draw->limits->output_bits);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
+enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LIMITED_MAX = 10, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
 
 /* The ops being changed. ops[0] is the world and stays in front. */
 struct edit {
@@ -216,13 +216,114 @@ static void mutate_once(struct random *random, struct edit *edit)
     }
 }
 
-/* A nudge or another world may have turned a large leaf into a hundred thousand small ones. */
-static void limit_maps(struct edit *edit)
+static struct script_live range_of(const struct op *op, enum op_field field)
+{
+    const enum op_kind kind = op_kind_of(op);
+
+    return (struct script_live){ .input = op_get(op, field),
+                                 .length = 1,
+                                 .domain = op_has(kind, FIELD_DOMAIN) ? (uint8_t)op_get(op, FIELD_DOMAIN) : 0,
+                                 .stage = op_has(kind, FIELD_STAGE) ? (uint8_t)op_get(op, FIELD_STAGE) : 0 };
+}
+
+/* An op on a mapping that is not there: move it to one that is, keeping how far into it the op reached. */
+static void move_to_live(struct random *random, const struct script_context *context, struct op *op)
+{
+    const enum op_field field = op_kind_of(op) == OP_CUT ? FIELD_AT : FIELD_INPUT;
+    const struct script_live *live = &context->live[random_below(random, context->live_count)];
+    const bool is_first = op_kind_of(op) != OP_CUT && !random_one_in(random, 4);
+    const uint64_t inside = random_below(random, live->length);
+
+    op_set(op, field, live->input + (is_first ? 0 : align_down(inside, SHIFT_4K)));
+    if (op_kind_of(op) == OP_DMA) {
+        op_set(op, FIELD_INPUT, live->input + inside);
+        op_set(op, FIELD_DEVICE, live->stage == STAGE_S1 ? 1 : live->domain ? 3 : 2 * random_below(random, 2));
+        return;
+    }
+    if (op_has(op_kind_of(op), FIELD_LENGTH) && !random_one_in(random, 3)) op_set(op, FIELD_LENGTH, live->length);
+    op_set(op, FIELD_DOMAIN, live->domain);
+    op_set(op, FIELD_STAGE, live->stage);
+}
+
+static bool misses(const struct script_context *context, const struct op *op)
+{
+    struct script_live range;
+
+    switch (op_kind_of(op)) {
+    case OP_UNMAP:
+    case OP_DIRTY_READ: range = range_of(op, FIELD_INPUT); break;
+    case OP_CUT: range = range_of(op, FIELD_AT); break;
+    case OP_DMA:
+        range = range_of(op, FIELD_INPUT);
+        range.domain = op_get(op, FIELD_DEVICE) == 3;
+        break;
+    default: return false;
+    }
+    return !script_context_find(context, &range);
+}
+
+/* A map that the widths or page sizes refuse, or that starts on something: make it fit, put it behind that. */
+static void move_to_free(const struct script_context *context, struct op *op)
+{
+    const struct script_limits *limits = &context->limits;
+    const uint64_t low = low_mask(limits->input_bits);
+    const uint64_t half = limits->has_halves && op_get(op, FIELD_INPUT) > low ? ~low : 0;
+    uint64_t delta = 0;
+    struct script_live range;
+    const struct script_live *obstacle;
+
+    op_set(op, FIELD_INPUT, (align_down(op_get(op, FIELD_INPUT), limits->page_shift) & low) | half);
+    op_set(op, FIELD_HPA, align_down(op_get(op, FIELD_HPA), limits->page_shift) & low_mask(limits->output_bits));
+    op_set(op, FIELD_LENGTH,
+           max_u64(align_down(op_get(op, FIELD_LENGTH), limits->page_shift), bit(limits->page_shift)));
+    range = range_of(op, FIELD_INPUT);
+    obstacle = script_context_find(context, &range);
+    if (obstacle) delta = obstacle->input + obstacle->length - range.input;
+    op_set(op, FIELD_INPUT, range.input + delta);
+    op_set(op, FIELD_HPA, op_get(op, FIELD_HPA) + delta);
+}
+
+/* Ops of two-stage worlds, or on the RMP, in a world that has none. */
+static void move_to_world(const struct script_limits *limits, struct op *op)
+{
+    const enum op_kind kind = op_kind_of(op);
+
+    if (!limits->has_s1 && op_has(kind, FIELD_STAGE) && op_get(op, FIELD_STAGE) == STAGE_S1) {
+        op_set(op, FIELD_STAGE, STAGE_DEFAULT);
+    }
+    if (limits->has_s1 && op_has(kind, FIELD_STAGE) && op_get(op, FIELD_STAGE) == STAGE_S1) op_set(op, FIELD_DOMAIN, 0);
+    if (!limits->has_rmp && kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST) *op = op_make(OP_DMA);
+}
+
+static void repair_op(struct random *random, const struct script_context *context, struct op *op)
+{
+    if (!random_one_in(random, 16)) move_to_world(&context->limits, op);
+    if (random_one_in(random, 4)) return;
+    if (op_kind_of(op) == OP_MAP)
+        move_to_free(context, op);
+    else if (context->live_count && misses(context, op))
+        move_to_live(random, context, op);
+}
+
+/*
+ * Ops that were moved, copied from another script or lost what they stood on mostly do nothing. Give most of them
+ * something to do; drop limits on allocations that nobody lifts; keep maps from making a hundred thousand leaves.
+ */
+static void repair(struct random *random, struct edit *edit)
 {
     struct script_context context;
+    unsigned limited = 0;
 
     script_context_begin(&context, &edit->ops[0]);
-    for (size_t i = 1; i < edit->count; i++) script_limit_map(&context.limits, &edit->ops[i]);
+    for (size_t i = 1; i < edit->count; i++) {
+        struct op *op = &edit->ops[i];
+
+        limited = context.is_limited ? limited + 1 : 0;
+        if (limited > LIMITED_MAX && random_one_in(random, 4)) *op = op_make(OP_FAIL_ALLOC);
+        repair_op(random, &context, op);
+        script_limit_map(&context.limits, op);
+        script_context_note(&context, op);
+    }
 }
 
 size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity)
@@ -236,7 +337,7 @@ size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t
     /* Little to change in a script that does nothing. */
     if (count < 3) return script_generate(random, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
-    limit_maps(&edit);
+    repair(random, &edit);
     return edit.count;
 }
 
@@ -262,6 +363,6 @@ size_t script_crossover(struct random *random, const struct script_part parents[
     append_part(&edit, &parents[0], 1, from + 1);
     append_part(&edit, &parents[1], start + 1, end + 1);
     append_part(&edit, &parents[0], random_one_in(random, 4) ? from + 1 : resume + 1, parents[0].count);
-    limit_maps(&edit);
+    repair(random, &edit);
     return edit.count;
 }

@@ -104,6 +104,7 @@ struct script_style script_generate_style(struct random *random, const struct op
     style.cold_percent = (uint8_t)(5 + random_below(random, 30));
     style.odd_percent = random_one_in(random, 2) ? (uint8_t)random_below(random, 6) : 0;
     style.size_shift_max = random_one_in(random, 8) ? LARGE_SHIFT_MAX : (uint8_t)(13 + random_below(random, 18));
+    style.has_many_leaves = random_one_in(random, 16);
     for (unsigned row = 1; op_spec_at(row); row++) {
         const unsigned kind = op_spec_at(row)->kind;
         const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST;
@@ -115,6 +116,6 @@ struct script_style script_generate_style(struct random *random, const struct op
         style.weight[kind] = (uint8_t)(usual[kind] * (chance < 5 ? 2 : chance < 7 ? 1 : 4) / 2);
     }
     /* A cut of an x86_64 leaf makes 512 smaller ones. */
-    if (!is_amdv1) style.weight[OP_CUT] /= 3;
+    if (!is_amdv1) style.weight[OP_CUT] /= style.has_many_leaves ? 2 : 8;
     return style;
 }
