@@ -153,6 +153,12 @@ static void check_hit(struct dma *dma, struct world_outcome *outcome)
         judge_stale(dma, outcome, fill.gpa + (dma->access.address - fill.input));
 }
 
+/* Both stages were walked to their end: no fault, or one of the RMP. */
+static bool is_past_the_tables(enum iommu_fault fault)
+{
+    return fault != IOMMU_NOT_PRESENT && fault != IOMMU_PERMISSION && fault != IOMMU_CANONICAL;
+}
+
 /* ---- misses ------------------------------------------------------------------------------------------------------ */
 
 static bool fits(const struct dma *dma, const struct oracle_expectation *expected, const struct iommu_outcome *got)
@@ -218,17 +224,20 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
     fills_add(&dma->world->fills, &dma->tag, &fill);
 }
 
-/* Hardware marks the S2 leaf in its walk, before it asks the RMP. */
-static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path,
-                         bool is_now)
+/*
+ * Hardware marks the S2 leaf in its walk, before it asks the RMP. A cached item of before may have had its mark
+ * already: then the leaf of now gets none, and only a look at it tells.
+ */
+static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, uint64_t gpa)
 {
     struct oracle_table *oracle = &dma->s2->oracle;
+    struct oracle_leaf leaf;
+    unsigned index = 0;
+    const bool may_be_old = got->from_walk_cache && leftovers_next(&dma->s2->leftovers, gpa, &index, &leaf);
 
-    if (!dma->access.is_write || !oracle->config.format->dirty_is_readable || path->s2_shift == 0) return;
-    if (is_now && !got->fault)
-        oracle_set_dirty(oracle, path->gpa, true);
-    else if (world_walk(dma->s2, path->gpa).dirty)
-        oracle_set_dirty(oracle, path->gpa, true);
+    if (!dma->access.is_write || !oracle->config.format->dirty_is_readable) return;
+    if (may_be_old ? world_walk(dma->s2, gpa).dirty : oracle_find(oracle, gpa, &leaf))
+        oracle_set_dirty(oracle, gpa, true);
 }
 
 static void differ(struct dma *dma, const struct iommu_outcome *got)
@@ -283,7 +292,7 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
         differ(dma, got);
         return;
     }
-    follow_dirty(dma, got, &then.path, true);
+    if (is_past_the_tables(got->fault)) follow_dirty(dma, got, then.path.gpa);
     if (got->fault) {
         judge_fault(dma, outcome);
         return;

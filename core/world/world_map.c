@@ -22,8 +22,7 @@ static bool memory_is_out(const struct world_table *table)
 {
     const struct table_pool *pool = table->pt.pool;
 
-    if (pool->allocations_left != POOL_NO_LIMIT) return pool->allocations_left < NOMEM_PAGES;
-    return pool->page_count - pool->live_pages < NOMEM_PAGES;
+    return pool->allocations_left == 0 || pool->page_count - pool->live_pages < NOMEM_PAGES;
 }
 
 static uint64_t last_of(uint64_t start, uint64_t length)
