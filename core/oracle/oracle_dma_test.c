@@ -138,6 +138,21 @@ static void shared_access_needs_the_whole_class_of_the_leaf(void **state)
     drop(&large);
 }
 
+static void an_unchecked_shared_read_passes_and_its_entry_serves_reads_only(void **state)
+{
+    struct scene scene = make_scene("amd", 0, 21, false);
+
+    (void)state;
+    scene.access.is_private = false;
+    scene.machine.shared_read_checked = false;
+    assert_int_equal(expect(&scene).fault, ORACLE_NO_FAULT);
+    assert_true(expect(&scene).read_only_entry);
+    scene.access.is_write = true;
+    assert_int_equal(expect(&scene).fault, ORACLE_RMP_OWNER);
+    assert_false(expect(&scene).read_only_entry);
+    drop(&scene);
+}
+
 static void a_private_page_must_be_its_guests(void **state)
 {
     struct scene scene = make_scene("amd", 0, 12, false);
@@ -223,6 +238,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_private_cell_is_what_the_words_say),
         cmocka_unit_test(shared_access_needs_the_whole_class_of_the_leaf),
+        cmocka_unit_test(an_unchecked_shared_read_passes_and_its_entry_serves_reads_only),
         cmocka_unit_test(a_private_page_must_be_its_guests),
         cmocka_unit_test(tables_fault_before_the_rmp),
         cmocka_unit_test(a_2m_entry_from_a_4k_guest_leaf_expands_only_where_it_lies),

@@ -172,6 +172,21 @@ static void a_large_leaf_alone_makes_the_top_grow(void **state)
     oracle_table_free(&table);
 }
 
+/* The range fits a table of 1G, its only leaf is one of the next level. */
+static void a_leaf_as_large_as_the_whole_table_makes_the_top_grow(void **state)
+{
+    struct oracle_table table = { 0 };
+    const struct oracle_config config = {
+        .format = oracle_find_format("amdv1"), .va_bits = 64, .oa_bits = 52, .top_level = 1, .grows = true
+    };
+
+    (void)state;
+    oracle_table_init(&table, &config);
+    assert_int_equal(map(&table, 0, 0x40000000, 0x40000000).top_level, 2);
+    assert_string_equal(sizes(&table), "30");
+    oracle_table_free(&table);
+}
+
 static void unmap_takes_whole_leaves_until_the_first_hole(void **state)
 {
     struct oracle_table table = amdv1_table();
@@ -280,6 +295,22 @@ static void dirty_is_kept_per_leaf(void **state)
     assert_false(oracle_next_dirty(&table, 0, UINT64_MAX, &leaf));
     assert_int_equal(oracle_dirty_check(&table, 0, UINT64_C(1) << 39), 0);
     assert_int_equal(oracle_dirty_check(&table, 1, UINT64_C(1) << 39), -ERANGE);
+    oracle_table_free(&table);
+}
+
+static void neighbours_with_other_rights_keep_them(void **state)
+{
+    struct oracle_table table = amdv1_table();
+    const struct oracle_request read_only = { 0x2000, 0x202000, 0x1000, ORACLE_READ };
+    struct oracle_leaf leaf;
+
+    (void)state;
+    map(&table, 0x1000, 0x201000, 0x1000);
+    oracle_map_commit(&table, &read_only, 0x1000);
+    assert_true(oracle_find(&table, 0x2000, &leaf));
+    assert_int_equal(leaf.prot, ORACLE_READ);
+    assert_true(oracle_find(&table, 0x1000, &leaf));
+    assert_int_equal(leaf.prot, RW);
     oracle_table_free(&table);
 }
 
@@ -474,11 +505,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(map_checks_its_arguments_in_the_order_of_formats_2_3),
         cmocka_unit_test(both_halves_of_a_sign_extended_table_map_and_its_hole_does_not),
         cmocka_unit_test(a_large_leaf_alone_makes_the_top_grow),
+        cmocka_unit_test(a_leaf_as_large_as_the_whole_table_makes_the_top_grow),
         cmocka_unit_test(unmap_takes_whole_leaves_until_the_first_hole),
         cmocka_unit_test(unmap_frees_the_tables_it_covers_and_empties),
         cmocka_unit_test(unmap_beyond_the_top_of_now_removes_nothing),
         cmocka_unit_test(cut_makes_two_greedy_halves_with_the_old_rights_and_dirt),
         cmocka_unit_test(dirty_is_kept_per_leaf),
+        cmocka_unit_test(neighbours_with_other_rights_keep_them),
         cmocka_unit_test(an_allocation_may_fail_only_at_a_leaf_boundary),
         cmocka_unit_test(ranges_agree_with_a_twin_that_knows_each_page),
         cmocka_unit_test(a_hundred_thousand_runs_do_not_take_quadratic_time),

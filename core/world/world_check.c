@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+enum { REGIONS_CHECKED = 64 }; /* 2M regions from hpa 0 on: 128M, most scripts' whole memory */
+
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 struct pt_report {
@@ -78,19 +80,26 @@ static void on_rmp_violation(void *context, const struct rmp_violation *found)
                  found->text);
 }
 
-/* Every assigned page, and the 2M region around it where it says something about itself. */
+/* Every assigned page and the ends of its 2M region; and that the first regions are as free as they should be. */
 static void check_owners(struct world *world)
 {
     struct sorted_place place;
     bool more = sorted_first(&world->ownership.pages, &place);
+    uint64_t where;
 
     for (; more; more = sorted_next(&world->ownership.pages, &place)) {
         const uint64_t page = sorted_at(&world->ownership.pages, place)->key;
 
         world_check_owner(world, page);
         world_check_owner(world, page + bit(SHIFT_4K));
-        world_check_owner(world, page + bit(SHIFT_2M) - 1);
-        if (page) world_check_owner(world, page - 1);
+        world_check_owner(world, page | low_mask(SHIFT_2M));
+    }
+    for (uint64_t region = 0; region < min_u64(world->ownership.covered_bytes, REGIONS_CHECKED << SHIFT_2M);
+         region += bit(SHIFT_2M)) {
+        const bool is_free = !ownership_any(&world->ownership, region, bit(SHIFT_2M), &where);
+
+        if (rmp_region_is_shared(world->rmp, hpa(region)) != is_free)
+            world_differ(world, "rmp: the 2M region at hpa 0x%" PRIx64 " is %sfree\n", region, is_free ? "not " : "");
     }
     rmp_check(world->rmp, on_rmp_violation, world);
 }

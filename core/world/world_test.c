@@ -113,6 +113,17 @@ static void shared_dma_through_a_large_leaf_over_a_mixed_region_is_lost(void **s
          "dma iova=0x3ff000 device=dev2                       -> fault=rmp-owner\n");
 }
 
+static void a_shared_read_that_is_not_checked_serves_reads_only(void **state)
+{
+    (void)state;
+    play("world shared_read_checked=no\n"
+         "rmpupdate hpa=0x5000 gpa=0x1000\n"
+         "map gpa=0x1000 hpa=0x5000 length=4K\n"
+         "dma iova=0x1000 device=dev2                         -> hpa=0x5000 fill=4K\n"
+         "dma iova=0x1000 device=dev2                         -> hpa=0x5000 hit=4K\n"
+         "dma iova=0x1000 device=dev2 access=write            -> fault=rmp-owner\n");
+}
+
 /* Guest tables at gpa 1G, backed by hpa 0; guest data at gpa 2M, S1 maps one page of it. */
 #define TWO_STAGES                                                                                                     \
     "rmpupdate hpa=0x0 size=2M gpa=0x40000000                -> ok\n"                                                  \
@@ -210,6 +221,16 @@ static void the_top_grows_and_old_entries_stay_right(void **state)
                    "unmap gpa=0xfffffffffffff000 length=4K              -> bytes=0x1000\n");
     assert_int_equal(world->tables[0].walk.top_level, 5);
     world_free(world);
+}
+
+static void a_leaf_as_large_as_the_table_makes_the_top_grow(void **state)
+{
+    (void)state;
+    play("world top_level=1 rmp=off\n"
+         "dma iova=0x40000000                                 -> fault=canonical\n"
+         "map gpa=0x0 hpa=0x40000000 length=1G                -> ok\n"
+         "dma iova=0x40000000                                 -> fault=not-present\n"
+         "dma iova=0x123                                      -> hpa=0x40000123 fill=1G\n");
 }
 
 static void failed_allocations_stop_a_map_at_a_leaf(void **state)
@@ -426,12 +447,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_page_that_changes_hands_under_an_iotlb_entry_is_stale),
         cmocka_unit_test(switches_close_that_hole),
         cmocka_unit_test(shared_dma_through_a_large_leaf_over_a_mixed_region_is_lost),
+        cmocka_unit_test(a_shared_read_that_is_not_checked_serves_reads_only),
         cmocka_unit_test(a_large_entry_from_a_small_guest_leaf_expands),
         cmocka_unit_test(guest_tables_are_fetched_through_s2_and_the_rmp),
         cmocka_unit_test(guest_tables_in_the_wrong_place_are_not_predicted),
         cmocka_unit_test(every_pasid_is_invalidated_by_an_s1_unmap),
         cmocka_unit_test(ops_of_tables_that_are_not_there_are_skipped),
         cmocka_unit_test(the_top_grows_and_old_entries_stay_right),
+        cmocka_unit_test(a_leaf_as_large_as_the_table_makes_the_top_grow),
         cmocka_unit_test(failed_allocations_stop_a_map_at_a_leaf),
         cmocka_unit_test(errors_are_named_and_change_nothing),
         cmocka_unit_test(hardware_marks_leaves_and_dirty_read_finds_them),

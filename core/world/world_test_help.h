@@ -78,3 +78,18 @@ static inline struct world_outcome apply(struct world *world, const char *line)
     world_apply(world, &op, &outcome);
     return outcome;
 }
+
+/* Small, contiguous and large leaves; the first page of them in the IOTLB. */
+static inline struct world *small_world(void)
+{
+    struct world *world = world_new();
+
+    play_in(world, "world\n"
+                   "rmpupdate hpa=0x5000 gpa=0x1000\n"
+                   "rmpupdate hpa=0x400000 size=2M gpa=0x400000\n"
+                   "map gpa=0x1000 hpa=0x5000 length=8K\n"
+                   "map gpa=0x10000 hpa=0x10000 length=64K\n"
+                   "map gpa=0x400000 hpa=0x400000 length=2M\n"
+                   "dma iova=0x1000\n");
+    return world;
+}
