@@ -35,12 +35,18 @@ extern "C" {
 enum {
     BENCH_NAME_BYTES = 64,
     BENCH_MESSAGE_BYTES = 512,
+    BENCH_COUNTERS_MAX = 16,
 };
 
 enum { BENCH_OK = 0, BENCH_WRONG = 1, BENCH_CANNOT_RUN = 2 }; /* exit codes */
 
 struct engine;
 struct bench_case;
+
+struct bench_counter {
+    const char *name;
+    double value;
+};
 
 /* What set_up finds out about a case. Zero: the counter is left out. */
 struct bench_facts {
@@ -50,6 +56,8 @@ struct bench_facts {
     double stored_bytes;  /* limits: bytes that one operation stores */
     uint64_t table_bytes; /* all tables of one fresh mapping, the root included */
     const char *label;    /* shown beside the figure; NULL: nothing */
+    struct bench_counter counters[BENCH_COUNTERS_MAX]; /* the family's own, shown even if zero */
+    unsigned counter_count;
 };
 
 struct bench_family {
@@ -60,6 +68,9 @@ struct bench_family {
     bool (*verify)(void *work, char *message); /* false: wrong, *message says what */
     bool (*settle)(void *work, char *message); /* NULL: nothing to check */
     void (*tear_down)(void *work);
+    /* Counters that cost too much for set_up (--count has no use for them), between batches; NULL: none. False: wrong.
+     */
+    bool (*describe)(void *work, struct bench_facts *facts, char *message);
 };
 
 struct bench_case {
@@ -79,6 +90,9 @@ struct bench_list {
 /* Append a case; the name is printf-like and must fit. */
 struct bench_case *bench_list_add(struct bench_list *list, const char *name, ...) __attribute__((format(printf, 2, 3)));
 
+/* Append a counter of the family's own. */
+void bench_facts_add(struct bench_facts *facts, const char *name, double value);
+
 /* Every case of this build that this CPU can run, in the order of the report. */
 void bench_list_all(struct bench_list *list);
 void bench_list_free(struct bench_list *list);
@@ -89,6 +103,8 @@ void bench_add_unmaps(struct bench_list *list);
 void bench_add_lookups(struct bench_list *list);
 void bench_add_limits(struct bench_list *list);
 void bench_add_replays(struct bench_list *list);
+void bench_add_translates(struct bench_list *list);
+void bench_add_iotlbs(struct bench_list *list);
 void bench_add_self_tests(
     struct bench_list *list); /* cases that fail on purpose; only with MAPPROOF_BENCH_SELF_TEST=1 */
 
@@ -112,8 +128,18 @@ void bench_session_count(struct bench_session *session, uint64_t count);
 /* One more whole batch, untimed: verify, reset, settle. False: *message says what is wrong. */
 bool bench_session_verify(struct bench_session *session, char *message);
 
+/* The family's describe. Between start/stop and verify. */
+bool bench_session_describe(struct bench_session *session, char *message);
+
 /* What an empty run section costs, in nanoseconds: mean of many. */
 double bench_section_overhead_ns(void);
+
+/* ---- IOTLB outcomes as a table (bench_outcomes.c) ---- */
+
+/* What `translate` and `iotlb` cases count, without timing, on standard output, the same bytes in every run. traffic:
+ * of that traffic only; "": of all. BENCH_OK; BENCH_WRONG (a count differs from its prediction) and BENCH_CANNOT_RUN
+ * (no such traffic) with a message on standard error. */
+int bench_print_outcomes(const char *traffic);
 
 /* ---- Google Benchmark (bench_shim.cc) ---- */
 

@@ -205,7 +205,7 @@ static void tear_down(void *work)
     free(limit);
 }
 
-static const struct bench_family limits = { set_up, run, NULL, verify, NULL, tear_down };
+static const struct bench_family limits = { set_up, run, NULL, verify, NULL, tear_down, NULL };
 
 void bench_add_limits(struct bench_list *list)
 {

@@ -29,6 +29,12 @@ struct bench_case *bench_list_add(struct bench_list *list, const char *name, ...
     return bench;
 }
 
+void bench_facts_add(struct bench_facts *facts, const char *name, double value)
+{
+    CHECK(facts->counter_count < BENCH_COUNTERS_MAX);
+    facts->counters[facts->counter_count++] = (struct bench_counter){ name, value };
+}
+
 void bench_list_all(struct bench_list *list)
 {
     const char *self_test = getenv("MAPPROOF_BENCH_SELF_TEST");
@@ -39,6 +45,8 @@ void bench_list_all(struct bench_list *list)
     bench_add_lookups(list);
     bench_add_replays(list);
     bench_add_limits(list);
+    bench_add_translates(list);
+    bench_add_iotlbs(list);
     if (self_test && strcmp(self_test, "1") == 0) bench_add_self_tests(list);
 }
 

@@ -132,7 +132,7 @@ static void tear_down(void *work)
     free(lookup);
 }
 
-static const struct bench_family lookups = { set_up, run, NULL, verify, NULL, tear_down };
+static const struct bench_family lookups = { set_up, run, NULL, verify, NULL, tear_down, NULL };
 
 void bench_add_lookups(struct bench_list *list)
 {

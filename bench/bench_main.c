@@ -159,6 +159,7 @@ static int main_with(const struct bench_list *list, const struct bench_options *
     int result = BENCH_OK;
 
     if (options->mode == BENCH_COUNT) return count_case(list, options);
+    if (options->mode == BENCH_OUTCOMES) return bench_print_outcomes(options->traffic);
     if (!select_cases(&selection, list, options)) return BENCH_CANNOT_RUN;
     if (options->mode == BENCH_LIST) {
         for (size_t i = 0; i < selection.count; i++) puts(selection.cases[i]->name);

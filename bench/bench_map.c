@@ -61,7 +61,7 @@ static void tear_down(void *work)
     bench_table_close(work);
 }
 
-static const struct bench_family maps = { set_up, run, reset, verify, settle, tear_down };
+static const struct bench_family maps = { set_up, run, reset, verify, settle, tear_down, NULL };
 
 static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
 {

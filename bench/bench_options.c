@@ -140,6 +140,9 @@ static int take_own_flag(struct bench_options *options, const char *argument, co
             return -1;
         }
         if (!*value || strchr("ty1o", value[0])) options->mode = strcmp(value, "off") == 0 ? BENCH_RUN : BENCH_LIST;
+    } else if ((value = value_of(argument, "outcomes"))) {
+        options->mode = BENCH_OUTCOMES;
+        options->traffic = value;
     } else if (strcmp(argument, "--help") == 0) {
         options->mode = BENCH_HELP;
     } else if ((value = value_of(argument, "benchmark_filter"))) {
@@ -187,14 +190,18 @@ void bench_options_help(const char *program)
 {
     printf("usage: %s [--list] [--benchmark_filter=REGEX] [Google Benchmark flag]...\n"
            "       %s --count N CASE\n"
+           "       %s --outcomes[=TRAFFIC]\n"
            "\n"
            "  --list                     names of the cases, one a line (also --benchmark_list_tests)\n"
            "  --count N CASE             exactly N operations of one case without Google Benchmark, for callgrind\n"
+           "  --outcomes[=TRAFFIC]       what page sizes do to an IOTLB, as tables: counted, not timed; of all "
+           "traffic, or\n"
+           "                             of sequential, random, strided or trace\n"
            "  --benchmark_filter=REGEX   cases whose name matches; -REGEX: whose name does not\n"
            "  --benchmark_out=FILE       JSON, written whole or not at all\n"
            "\n"
            "Handed on to Google Benchmark:\n",
-           program, program);
+           program, program, program);
     for (size_t i = 0; i < sizeof(google_flags) / sizeof(google_flags[0]); i++)
         printf("  --%s\n", google_flags[i].name);
     printf("\nExit code: 0 measured, 1 a case failed its verification, 2 could not run. See bench/README.md.\n");

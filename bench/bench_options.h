@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum bench_mode { BENCH_RUN, BENCH_LIST, BENCH_COUNT, BENCH_HELP };
+enum bench_mode { BENCH_RUN, BENCH_LIST, BENCH_COUNT, BENCH_OUTCOMES, BENCH_HELP };
 
 struct bench_options {
     enum bench_mode mode;
@@ -15,6 +15,7 @@ struct bench_options {
     bool filter_excludes;    /* the filter began with '-' */
     const char *count_case;  /* BENCH_COUNT: exact name */
     uint64_t count;          /* BENCH_COUNT: operations, at least 1 */
+    const char *traffic;     /* BENCH_OUTCOMES: only this, or "" */
     const char *out;         /* --benchmark_out, or NULL */
     char **google_arguments; /* what Google Benchmark gets: program name first, filter and out left out */
     int google_count;

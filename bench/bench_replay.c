@@ -265,7 +265,7 @@ static bool settle(void *work, char *message)
     return bench_table_settle(replay->table, message);
 }
 
-static const struct bench_family replays = { set_up, run, reset, verify, settle, tear_down };
+static const struct bench_family replays = { set_up, run, reset, verify, settle, tear_down, NULL };
 
 void bench_add_replays(struct bench_list *list)
 {

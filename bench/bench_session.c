@@ -146,6 +146,13 @@ bool bench_session_verify(struct bench_session *session, char *message)
     return is_right && (!family->settle || family->settle(session->work, message));
 }
 
+bool bench_session_describe(struct bench_session *session, char *message)
+{
+    const struct bench_family *family = session->bench->family;
+
+    return !family->describe || family->describe(session->work, &session->facts, message);
+}
+
 double bench_section_overhead_ns(void)
 {
     enum { SECTIONS = 20000 };

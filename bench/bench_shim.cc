@@ -72,6 +72,9 @@ void set_counters(benchmark::State &state, const struct bench_facts *facts, doub
         state.counters["bytes_stored_per_second"] = operations * facts->stored_bytes / seconds;
     }
     if (facts->table_bytes > 0) state.counters["table_bytes"] = static_cast<double>(facts->table_bytes);
+    for (unsigned i = 0; i < facts->counter_count; i++) {
+        state.counters[facts->counters[i].name] = facts->counters[i].value;
+    }
     if (facts->label) state.SetLabel(facts->label);
 }
 
@@ -91,8 +94,11 @@ void run_case(benchmark::State &state, const struct bench_case *bench)
     const double seconds = bench_session_stop(session);
 
     state.SetIterationTime(seconds);
-    set_counters(state, facts, seconds);
-    if (!bench_session_verify(session, message)) state.SkipWithError(message);
+    if (bench_session_describe(session, message) && bench_session_verify(session, message)) {
+        set_counters(state, facts, seconds);
+    } else {
+        state.SkipWithError(message);
+    }
     bench_session_close(session);
 }
 

@@ -17,6 +17,12 @@ FORMATS = ("amdv1", "x86_64")
 SIZES = [f"1x{4 << n}K" for n in range(8)] + [f"1x{1 << n}M" for n in range(10)] + ["1x1G"]
 WORKS = SIZES + ["256x4K", "256x2M", "256x1G", "1GiB_as_4K", "1GiB_as_2M", "1GiB_best"]
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")
+VARIANTS = ("amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off")
+CELLS = [f"{s1}-{s2}-{rmp}" for s1 in ("none", "4K", "2M") for s2 in ("4K", "2M") for rmp in ("4K", "2M")]
+ROWS = [f"{s2}-{rmp}" for s2 in ("4K", "2M", "best") for rmp in ("4K", "2M", "mixed")]
+TRAFFIC = ("sequential", "random", "strided", "trace")
+IOTLB_COUNTERS = {"accesses", "hit_ratio", "hit_ratio_min", "hit_ratio_max", "fill_4K", "fill_2M", "walk_reads"}
+IOTLB_COUNTERS |= {"faults_rmp_size", "faults", "repairs", "expands", "iotlb_entries", "reach_bytes"}
 COUNTERS = {"leaves", "ns_per_leaf", "bytes_mapped_per_second", "table_bytes"}
 
 
@@ -36,6 +42,14 @@ def measure(test, filter, *flags, **environment):
     result = bench(SHORT, "--benchmark_format=json", f"--benchmark_filter={filter}", *flags, **environment)
     test.assertEqual(result.returncode, 0, result.stderr)
     return json.loads(result.stdout)
+
+
+def faults(variant, cell):
+    """Does a private access fault for its size? rmp.md 4.6, said a third time."""
+    s1, s2, rmp = cell.split("-")
+    if variant in ("amd", "amd-fill-2m"):
+        return s2 != rmp
+    return variant == "expanding" and (s2, rmp) == ("2M", "4K")
 
 
 class Flags(unittest.TestCase):
@@ -69,6 +83,9 @@ class Flags(unittest.TestCase):
         self.fails(2, "--count: expected a number", "--count", "many", "map/amdv1/1x4K/warm")
         self.fails(2, "--count: expected the name", "--count", "5")
         self.fails(2, "no case is named 'map/amdv1'", "--count", "5", "map/amdv1")
+
+    def test_unknown_traffic_exits_2(self):
+        self.fails(2, "--outcomes=x: expected sequential, random, strided or trace", "--outcomes=x")
 
     def test_an_unwritable_out_exits_2_and_measures_nothing(self):
         self.fails(2, "/nowhere/bench.json: No such file or directory", "--benchmark_out=/nowhere/bench.json")
@@ -111,6 +128,13 @@ class Names(unittest.TestCase):
             for format in FORMATS:
                 yield f"replay/{input}/{format}"
         yield from ("limit/store_2KiB", "limit/store_2MiB", "limit/store_2KiB_scalar")
+        for variant in VARIANTS:
+            for cell in CELLS:
+                for kind in ("fault",) if faults(variant, cell) else ("hit", "miss"):
+                    yield f"translate/{variant}/{cell}/{kind}"
+            for row in ROWS:
+                for traffic in TRAFFIC:
+                    yield f"iotlb/{variant}/{row}/{traffic}"
 
     def test_the_list_is_what_is_promised(self):
         names = listed()
@@ -198,6 +222,114 @@ class Json(unittest.TestCase):
                 self.assertEqual(json.load(file)["benchmarks"][0]["name"], "limit/store_2KiB")
 
 
+class Outcomes(unittest.TestCase):
+    """Counters of translate and iotlb cases, and the table of --outcomes. All figures here follow from sizes alone."""
+
+    PAGES, REGIONS = 65536, 128  # of 256 MiB
+
+    def counted(self, filter):
+        runs = measure(self, filter)["benchmarks"]
+        times = {"iterations", "real_time", "cpu_time"}
+        for run in runs:
+            self.assertNotIn("error_occurred", run, run)
+            self.assertEqual(run["label"], "model, not silicon")
+        return {run["name"]: {key: value for key, value in run.items() if key not in times} for run in runs}
+
+    def check(self, run, **wanted):
+        for counter, value in wanted.items():
+            self.assertAlmostEqual(run[counter], value, places=12, msg=f"{run['name']} {counter}")
+
+    def test_sequential_traffic_counts_pages_or_regions(self):
+        pages, regions = self.PAGES, self.REGIONS
+        runs = self.counted("^iotlb/(amd|smallest|expanding|cca)/(4K|2M)-(4K|2M|mixed)/sequential$")
+        self.assertEqual(len(runs), 4 * 6)
+        small = {"fill_4K": 1, "fill_2M": 0, "hit_ratio": 0, "hit_ratio_max": 0, "faults": 0}
+        small |= {"walk_reads": (pages + regions + 1) / pages, "iotlb_entries": 512, "reach_bytes": 512 * 4096}
+        large = {"fill_4K": 0, "fill_2M": regions / pages, "hit_ratio": 1 - regions / pages, "faults": 0}
+        large |= {"walk_reads": (regions + 1) / pages, "iotlb_entries": regions, "reach_bytes": regions << 21}
+        lost = {"faults": 1, "faults_rmp_size": 1, "fill_4K": 0, "fill_2M": 0, "hit_ratio_max": 0, "iotlb_entries": 0}
+        for variant in ("amd", "smallest", "expanding", "cca"):
+            self.check(runs[f"iotlb/{variant}/4K-4K/sequential"], **small)
+            self.check(runs[f"iotlb/{variant}/2M-2M/sequential"], **large)
+            self.check(runs[f"iotlb/{variant}/4K-mixed/sequential"], **small)
+        self.check(runs["iotlb/amd/4K-2M/sequential"], **lost)
+        self.check(runs["iotlb/amd/2M-4K/sequential"], **lost)
+        self.check(runs["iotlb/amd/2M-mixed/sequential"], faults=1, faults_rmp_size=1 - regions / pages)
+        self.check(runs["iotlb/smallest/4K-2M/sequential"], **small)
+        self.check(runs["iotlb/smallest/2M-4K/sequential"], fill_4K=1, faults=0, reach_bytes=512 * 4096)
+        self.check(runs["iotlb/smallest/2M-mixed/sequential"], fill_4K=1 - regions / pages, faults=regions / pages)
+        self.check(runs["iotlb/expanding/4K-2M/sequential"], expands=1, fill_2M=regions / pages, faults=0)
+        self.check(runs["iotlb/cca/2M-mixed/sequential"], fill_2M=2 * regions / pages, faults=0)
+
+    def test_every_access_is_a_hit_a_fill_or_a_fault(self):
+        runs = self.counted("^iotlb/(amd-fill-2m|cpu)/.*/(random|strided|trace)$")
+        self.assertEqual(len(runs), 2 * 9 * 3)
+        for run in runs.values():
+            self.assertLessEqual(IOTLB_COUNTERS, set(run))
+            self.assertAlmostEqual(run["hit_ratio"] + run["fill_4K"] + run["fill_2M"] + run["faults"], 1, places=12)
+            self.assertLessEqual(run["hit_ratio_min"], run["hit_ratio"])
+            self.assertLessEqual(run["hit_ratio"], run["hit_ratio_max"])
+            self.assertLessEqual(run["reach_bytes"], run["iotlb_entries"] * (1 << 21))
+
+    def test_counters_are_the_same_in_every_run(self):
+        filter = "^iotlb/(amd|off)/(4K-4K|2M-mixed)/(random|trace)$|^translate/amd/4K-"
+        self.assertEqual(self.counted(filter), self.counted(filter))
+
+    def test_each_translation_is_what_its_name_says(self):
+        for name, run in self.counted("^translate/").items():
+            _, variant, cell, kind = name.split("/")
+            self.check(run, hit_ratio=kind == "hit", faults_rmp_size=kind == "fault", faults=kind == "fault")
+            self.check(run, **{"fill_4K" if run["fill_4K"] else "fill_2M": kind == "miss"})
+            self.check(run, expands=kind != "fault" and (variant, cell) in self.expanding())
+
+    @staticmethod
+    def expanding():
+        cells = {("expanding", cell) for cell in CELLS if not faults("expanding", cell) and cell.count("4K") > 0}
+        small_agree = {("expanding", f"{s1}-4K-4K") for s1 in ("none", "4K", "2M")}
+        return cells - small_agree | {("amd-fill-2m", "4K-2M-2M")}
+
+    def tables(self, traffic):
+        result = bench(f"--outcomes={traffic}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, bench(f"--outcomes={traffic}").stdout)
+        return result.stdout
+
+    def rows(self, text, head):
+        """The table whose head line begins so, name -> cells, cut where the head's columns begin."""
+        lines = text.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith(head))
+        starts = [lines[at].index(f" {variant}") + 1 for variant in VARIANTS[:1]]
+        for variant in VARIANTS[1:]:
+            starts.append(lines[at].index(f" {variant} " if variant != "off" else " off", starts[-1]) + 1)
+        rows = {}
+        for line in lines[at + 1 :]:
+            if not line:
+                break
+            cuts = starts + [len(line) + 1]
+            rows[line.split()[0]] = [line[a:b].strip() for a, b in zip(cuts, cuts[1:])]
+        return rows
+
+    def test_the_table_has_no_hole(self):
+        text = self.tables("sequential")
+        self.assertTrue(text.startswith("IOTLB outcomes. Model, not silicon."))
+        truths = self.rows(text, "S1-S2-RMP")
+        self.assertEqual(list(truths), CELLS)
+        for cell, row in truths.items():
+            for variant, said in zip(VARIANTS, row, strict=True):
+                self.assertRegex(said, "^(4K|2M)( EXPANDS| repaired)?$|^rmp-size$")
+                self.assertEqual(said == "rmp-size", faults(variant, cell), (variant, cell))
+                self.assertEqual("EXPANDS" in said, (variant, cell) in self.expanding(), (variant, cell))
+        costs = self.rows(text[text.index("What a mismatch") :], "S2-RMP")
+        traffic = self.rows(text[text.index("\nsequential: ") :], "S2-RMP")
+        for rows in (costs, traffic):
+            self.assertEqual(list(rows), ROWS)
+            self.assertTrue(all(len(row) == len(VARIANTS) and all(row) for row in rows.values()))
+        self.assertIn("sequential  65536 / 128 = 512 x       65665 / 129 = 509 x", text)
+        self.assertEqual(costs["2M-4K"], ["all lost", "all lost", "4K", "all lost", "4K R", "2M", "2M"])
+        self.assertEqual(traffic["4K-2M"][0], "all fault")
+        self.assertEqual(traffic["4K-2M"][3], "2.0 99.8% X")
+
+
 class Count(unittest.TestCase):
     CASE = "map/amdv1/256x4K/warm"
 
@@ -205,6 +337,12 @@ class Count(unittest.TestCase):
         for number in ("1", "7", "1000"):
             result = bench("--count", number, self.CASE)
             self.assertEqual((result.returncode, result.stdout), (0, f"count: {self.CASE} {number} ops\n"))
+
+    def test_part_of_a_batch_counts_too(self):
+        for case in ("iotlb/amd/4K-4K/random", "translate/amd/none-4K-4K/miss", "translate/amd/4K-2M-2M/hit"):
+            for number in ("1", "1000", "70001"):
+                result = bench("--count", number, case)
+                self.assertEqual((result.returncode, result.stdout), (0, f"count: {case} {number} ops\n"), result.stderr)
 
     def instructions(self, number, *environment):
         with tempfile.TemporaryDirectory() as folder:

@@ -96,7 +96,7 @@ static void tear_down(void *work)
     bench_table_close(work);
 }
 
-static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down };
+static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down, NULL };
 
 static void add(struct bench_list *list, const struct engine *engine, const struct table_shape *shape, bool is_cold)
 {
