@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPS_MAX = 128, SCRIPTS = 300, WATCHED_ONE_IN = 16 };
+enum { OPS_MAX = 128, SCRIPTS = 200, WATCHED_ONE_IN = 16 };
 
 struct run {
     struct world *world;

@@ -140,9 +140,11 @@ void script_context_note(struct script_context *context, const struct op *op);
 /* Length of the first `count` leaves that a greedy map of the range makes (formats.md 2.5); 0: not one fits. */
 uint64_t script_leading_leaves(const struct script_limits *limits, const struct script_live *range, unsigned count);
 
-/* Shorten a map that would make more than SCRIPT_LEAVES_MAX leaves: it would cost as much as thousands of others. */
+/* Leaves enough to fill a table of 512; a map of more would cost as much as thousands of others. */
 enum { SCRIPT_LEAVES_MAX = 600 };
-void script_limit_map(const struct script_limits *limits, struct op *op);
+
+/* Shorten a map that would make more than `leaves` leaves. True: it was shortened. */
+bool script_limit_map(const struct script_limits *limits, struct op *op, unsigned leaves);
 
 /* The live range of the same table that meets [input, input + length) first, or NULL. */
 const struct script_live *script_context_find(const struct script_context *context, const struct script_live *range);

@@ -82,18 +82,20 @@ uint64_t script_leading_leaves(const struct script_limits *limits, const struct 
     return done;
 }
 
-void script_limit_map(const struct script_limits *limits, struct op *op)
+bool script_limit_map(const struct script_limits *limits, struct op *op, unsigned leaves)
 {
     struct script_live range;
     uint64_t length;
 
-    if (op_kind_of(op) != OP_MAP) return;
+    if (op_kind_of(op) != OP_MAP) return false;
     range = (struct script_live){ .input = op_get(op, FIELD_INPUT),
                                   .target = op_get(op, FIELD_HPA),
                                   .length = op_get(op, FIELD_LENGTH) };
-    if (!fits(limits, &range)) return;
-    length = script_leading_leaves(limits, &range, SCRIPT_LEAVES_MAX);
-    if (length) op_set(op, FIELD_LENGTH, length);
+    if (!fits(limits, &range)) return false;
+    length = script_leading_leaves(limits, &range, leaves);
+    if (length == 0 || length == range.length) return false;
+    op_set(op, FIELD_LENGTH, length);
+    return true;
 }
 
 /* A map goes as far as the first range in its way. */

@@ -466,7 +466,7 @@ struct op script_generate_op(struct random *random, const struct script_style *s
     draw_fields(&draw, &op);
     if (draw_percent(random, style->odd_percent)) {
         draw_odd(random, &op);
-        script_limit_map(&context->limits, &op);
+        script_limit_map(&context->limits, &op, SCRIPT_LEAVES_MAX);
     }
     CHECK(op_is_legal(&op));
     return op;

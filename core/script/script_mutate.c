@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LIMITED_MAX = 10, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
+enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LIMITED_MAX = 10, LEAVES_FEW = 24, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
 
 /* The ops being changed. ops[0] is the world and stays in front. */
 struct edit {
@@ -306,13 +306,31 @@ static void repair_op(struct random *random, const struct script_context *contex
 }
 
 /*
+ * Keep a script affordable: checks cost walks per leaf. One map of hundreds of leaves, two cuts of leaves into 512;
+ * what comes after does less, or something else.
+ */
+static void limit_cost(const struct script_limits *limits, struct op *op, unsigned *large_maps, unsigned *cuts)
+{
+    struct op copy = *op;
+
+    if (script_limit_map(limits, &copy, LEAVES_FEW)) {
+        *large_maps += 1;
+        if (*large_maps > 1)
+            *op = copy;
+        else
+            script_limit_map(limits, op, SCRIPT_LEAVES_MAX);
+    }
+    if (op_kind_of(op) == OP_CUT && !(limits->page_sizes & bit(SHIFT_4K + 1)) && ++*cuts > 2) *op = op_make(OP_DMA);
+}
+
+/*
  * Ops that were moved, copied from another script or lost what they stood on mostly do nothing. Give most of them
- * something to do; drop limits on allocations that nobody lifts; keep maps from making a hundred thousand leaves.
+ * something to do; drop limits on allocations that nobody lifts.
  */
 static void repair(struct random *random, struct edit *edit)
 {
     struct script_context context;
-    unsigned limited = 0;
+    unsigned limited = 0, large_maps = 0, cuts = 0;
 
     script_context_begin(&context, &edit->ops[0]);
     for (size_t i = 1; i < edit->count; i++) {
@@ -320,8 +338,8 @@ static void repair(struct random *random, struct edit *edit)
 
         limited = context.is_limited ? limited + 1 : 0;
         if (limited > LIMITED_MAX && random_one_in(random, 4)) *op = op_make(OP_FAIL_ALLOC);
+        limit_cost(&context.limits, op, &large_maps, &cuts);
         repair_op(random, &context, op);
-        script_limit_map(&context.limits, op);
         script_context_note(&context, op);
     }
 }
