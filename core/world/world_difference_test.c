@@ -340,6 +340,20 @@ static void a_pending_table_does_not_excuse_a_full_walk(void **state)
     world_free(world);
 }
 
+static void a_fetch_of_a_guest_table_that_faults_for_no_reason_is_noticed(void **state)
+{
+    struct world *world = world_new();
+
+    (void)state;
+    play_in(world, "world s1=x86_64\n"
+                   "rmpupdate hpa=0x0 size=2M gpa=0x40000000            -> ok\n"
+                   "map gpa=0x40000000 hpa=0x0 length=2M                -> ok\n");
+    rmp_psmash(world->rmp, hpa(0));
+    apply(world, "dma iova=0x5000 device=dev1");
+    assert_differs(world, "iommu    fault=s1-rmp-size");
+    world_free(world);
+}
+
 static void a_device_without_an_entry_that_gets_through_is_noticed(void **state)
 {
     struct world *world = small_world();
@@ -409,6 +423,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rights_and_leaf_sizes_of_a_translation_are_compared),
         cmocka_unit_test(a_recheck_that_lets_through_is_noticed),
         cmocka_unit_test(a_pending_table_does_not_excuse_a_full_walk),
+        cmocka_unit_test(a_fetch_of_a_guest_table_that_faults_for_no_reason_is_noticed),
         cmocka_unit_test(a_device_without_an_entry_that_gets_through_is_noticed),
         cmocka_unit_test(a_lost_command_is_noticed_at_the_wait),
         cmocka_unit_test(a_page_that_somebody_retired_is_noticed),

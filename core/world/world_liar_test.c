@@ -246,11 +246,17 @@ static void lookups_and_cuts_that_lie_are_noticed(void **state)
     world_free(world);
 }
 
-/* Clears in spite of PT_DIRTY_NO_CLEAR. */
+static bool refuses_after_all;
+
+/* Clears in spite of PT_DIRTY_NO_CLEAR, or reports although it refuses. */
 static int read_and_clear_dirty(struct pt *pt, iova_t start, uint64_t length, unsigned flags, pt_dirty_report *report,
                                 void *context, struct pt_gather *gather)
 {
     (void)flags;
+    if (refuses_after_all) {
+        honest->read_and_clear_dirty(pt, start, 0x2000, flags, report, context, gather);
+        return -ERANGE;
+    }
     return honest->read_and_clear_dirty(pt, start, length, 0, report, context, gather);
 }
 
@@ -272,6 +278,14 @@ static void dirty_bits_that_are_lost_are_noticed(void **state)
     liar.read_and_clear_dirty = read_and_clear_dirty;
     apply(world, "dirty_read gpa=0x0 length=1M clear=no");
     assert_differs(world, "dirty_read: expected a gather");
+    world_free(world);
+    world = world_of_liar();
+    play_in(world, "dma iova=0x1000 access=write -> hpa=0x5000 fill=4K\n");
+    refuses_after_all = true;
+    liar.read_and_clear_dirty = read_and_clear_dirty;
+    apply(world, "dirty_read gpa=0x0 length=1P");
+    assert_differs(world, "dirty_read: reports in spite of -34");
+    refuses_after_all = false;
     world_free(world);
     world = world_of_liar();
     play_in(world, "dma iova=0x400000 access=write -> hpa=0x400000 fill=2M\n");

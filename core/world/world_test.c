@@ -191,6 +191,42 @@ static void every_pasid_is_invalidated_by_an_s1_unmap(void **state)
          "dma iova=0x5000 device=dev1 pasid=9                 -> fault=not-present\n");
 }
 
+static void the_window_of_an_s1_unmap_is_its_pasids(void **state)
+{
+    (void)state;
+    play("world s1=x86_64\n" TWO_STAGES "dma iova=0x5000 device=dev1 pasid=7                 -> hpa=0x203000 fill=4K\n"
+         "unmap iova=0x5000 length=4K stage=s1 sync=no        -> bytes=0x1000\n"
+         "dma iova=0x5000 device=dev1 pasid=7                 -> hpa=0x203000 hit=4K # STALE\n"
+         "inv_pages iova=0x5000 length=4K stage=s1 pasid=7\n"
+         "dma iova=0x5000 device=dev1 pasid=7                 -> hpa=0x203000 hit=4K\n"
+         "completion_wait\n"
+         "dma iova=0x5000 device=dev1 pasid=7                 -> fault=not-present\n");
+}
+
+/* Guest items are cached per pasid: what one is told to forget, another may keep. */
+static void a_cached_guest_item_stays_for_other_pasids(void **state)
+{
+    (void)state;
+    play("world s1=x86_64\n" TWO_STAGES "map iova=0x200000 hpa=0x200000 length=2M stage=s1   -> ok\n"
+         "dma iova=0x200000 device=dev1 pasid=7               -> hpa=0x200000 fill=2M\n"
+         "dma iova=0x200000 device=dev1 pasid=9               -> hpa=0x200000 fill=2M\n"
+         "cut at=0x201000 stage=s1                            -> ok\n"
+         "inv_pages iova=0x200000 length=2M stage=s1 pasid=7 now=yes\n"
+         "evict iova=0x200000 device=dev1 pasid=9             -> ok\n"
+         "dma iova=0x200000 device=dev1 pasid=9               -> hpa=0x200000 fill=2M\n"
+         "dma iova=0x200000 device=dev1 pasid=7               -> hpa=0x200000 fill=4K\n");
+}
+
+static void guest_tables_behind_host_tables_given_away_take_no_marks(void **state)
+{
+    (void)state;
+    play("world s1=x86_64\n" TWO_STAGES
+         "rmpupdate hpa=0x802000 gpa=0x0                      -> ok\n" /* the level 1 table of gpa 1G */
+         "dma iova=0x5000 device=dev1                         -> fault=s1-rmp-owner\n"
+         "rmpupdate hpa=0x802000 assigned=no                  -> ok\n"
+         "dma iova=0x5000 device=dev1                         -> hpa=0x203000 fill=4K\n");
+}
+
 static void ops_of_tables_that_are_not_there_are_skipped(void **state)
 {
     (void)state;
@@ -323,6 +359,19 @@ static void a_cached_item_of_before_a_cut_may_be_used(void **state)
          "dma iova=0x200000                                   -> hpa=0x200000 fill=4K\n");
 }
 
+static void a_cached_item_of_before_an_unmap_is_stale(void **state)
+{
+    (void)state;
+    play("world rmp=off\n"
+         "map gpa=0x200000 hpa=0x200000 length=2M             -> ok\n"
+         "dma iova=0x200000                                   -> hpa=0x200000 fill=2M\n"
+         "unmap gpa=0x200000 length=2M sync=no                -> bytes=0x200000\n"
+         "evict iova=0x200000                                 -> ok\n"
+         "dma iova=0x201000                                   -> hpa=0x201000 fill=2M # STALE\n"
+         "sync                                                -> ok\n"
+         "dma iova=0x201000                                   -> fault=not-present\n");
+}
+
 static void domains_and_devices_are_apart(void **state)
 {
     (void)state;
@@ -452,6 +501,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(guest_tables_are_fetched_through_s2_and_the_rmp),
         cmocka_unit_test(guest_tables_in_the_wrong_place_are_not_predicted),
         cmocka_unit_test(every_pasid_is_invalidated_by_an_s1_unmap),
+        cmocka_unit_test(the_window_of_an_s1_unmap_is_its_pasids),
+        cmocka_unit_test(a_cached_guest_item_stays_for_other_pasids),
+        cmocka_unit_test(guest_tables_behind_host_tables_given_away_take_no_marks),
         cmocka_unit_test(ops_of_tables_that_are_not_there_are_skipped),
         cmocka_unit_test(the_top_grows_and_old_entries_stay_right),
         cmocka_unit_test(a_leaf_as_large_as_the_table_makes_the_top_grow),
@@ -460,6 +512,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(hardware_marks_leaves_and_dirty_read_finds_them),
         cmocka_unit_test(tables_are_freed_by_the_sync_that_covers_them),
         cmocka_unit_test(a_cached_item_of_before_a_cut_may_be_used),
+        cmocka_unit_test(a_cached_item_of_before_an_unmap_is_stale),
         cmocka_unit_test(domains_and_devices_are_apart),
         cmocka_unit_test(host_tables_on_pages_given_away_take_no_marks),
         cmocka_unit_test(a_full_command_queue_refuses_and_the_driver_waits),
