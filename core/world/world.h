@@ -2,7 +2,8 @@
  * One of each, wired together: memory, RMP, page tables, IOMMU, oracle; and ops applied to them (design.md 1 and 3).
  *
  * Every applied op is checked (design.md 3): result, errno and mapped bytes against the oracle, and a hardware walk of
- * the raw bits at the first, a middle and the last byte of every leaf touched. world_check looks at everything.
+ * the raw bits at the first, a middle and the last byte of every leaf touched, and just outside both ends. An op that
+ * touches more than 4096 leaves has an even sample of about 4096 walked. world_check looks at everything.
  *
  *   difference   engine, walker, RMP or IOMMU did not do what the oracle expects: a bug in mapproof or in the engine
  *                under test. The first one is kept with its op; fuzz targets crash on it.
@@ -14,6 +15,18 @@
  * Memory map: data RAM [0, memory), host table pool [memory, memory + pool), the RMP covers both. The guest's S1 tables
  * are a pool of S1_TABLE_BYTES at gpa s1_tables, backed by hpa s1_backing; nothing maps them in S2 unless the script
  * does.
+ *
+ * Choices where the design leaves room:
+ *   - With c_bit= and no oa_bits=, output addresses end at the C-bit; tables and memory must lie below it.
+ *   - s1= needs format=amdv1. Its table is x86_64, 4 levels, 47 bits, for every pasid of dev1, in domain 0.
+ *   - A sync invalidates what the engine gathered, upper levels included; for S1 pasid by pasid.
+ *   - -ENOMEM is lawful at any leaf boundary where fail_alloc's limit is used up or fewer than 8 pages are left.
+ *   - Through an IOTLB hit an outcome may lag in the window of rmp.md 8 (a): removed by an unmap, not synced, and named
+ *     by a queued invalidation. Without the invalidation it is STALE. Only hits, and walks that began at a cached item,
+ *     can be STALE: a fresh walk gives what is there now.
+ *   - hw=off and rmp=off authorise by the tables alone.
+ *   - A DMA of dev1 is skipped where S2 puts guest tables over the host's or over each other: hardware would mark items
+ *     of the wrong table. Elsewhere out of place, it is done and not predicted (world_totals.unpredicted).
  *
  * Nothing is kept between worlds: world_begin resets at the cost of what was touched.
  */
