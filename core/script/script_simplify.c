@@ -114,6 +114,7 @@ size_t script_simplify(struct op *ops, size_t count, script_predicate *holds, vo
     CHECK(count >= 1);
     CHECK(op_kind_of(&ops[0]) == OP_WORLD);
     if (budget == 0 || !holds(context, ops, count)) return 0;
+    simplifier.budget--;
     simplifier.trial = malloc(count * sizeof(*ops));
     CHECK(simplifier.trial != NULL);
     while (has_changed && simplifier.budget) {

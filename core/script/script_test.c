@@ -294,9 +294,17 @@ static void simplify_leaves_only_what_the_finding_needs(void **state)
     free(text);
 }
 
+static bool needs_every_op(void *context, const struct op *ops, size_t count)
+{
+    (void)ops;
+    ++*(unsigned *)context;
+    return count == CAPACITY;
+}
+
 static void simplify_says_when_there_is_nothing_to_keep_and_respects_its_budget(void **state)
 {
     struct op ops[2] = { op_make(OP_WORLD), op_make(OP_SYNC) };
+    struct op many[CAPACITY];
     unsigned asked = 0;
 
     (void)state;
@@ -304,6 +312,10 @@ static void simplify_says_when_there_is_nothing_to_keep_and_respects_its_budget(
     assert_int_equal(asked, 1);
     assert_int_equal(script_simplify(ops, 2, needs_a_map_and_an_unmap, &asked, 0), 0);
     assert_int_equal(asked, 1);
+    for (unsigned i = 0; i < CAPACITY; i++) many[i] = op_make(i ? OP_SYNC : OP_WORLD);
+    asked = 0;
+    assert_int_equal(script_simplify(many, CAPACITY, needs_every_op, &asked, 7), CAPACITY);
+    assert_int_equal(asked, 7);
 }
 
 int main(int argc, char **argv)
