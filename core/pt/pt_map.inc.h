@@ -11,9 +11,14 @@ struct span {
 /* The largest allowed size that fits the alignment of both addresses and the length; page_sizes has one. */
 static inline unsigned greedy_shift(uint64_t page_sizes, const struct span *span)
 {
-    const uint64_t aligned = FAULT(PT_GREEDY_IGNORES_TARGET) ? span->va : span->va | span->oa;
-    const unsigned limit = (unsigned)min_u64(trailing_zeros(aligned), log2_floor(span->length));
+    uint64_t aligned = span->va | span->oa;
+    unsigned limit;
 
+    if (FAULT(PT_GREEDY_IGNORES_TARGET)) {
+        if (trailing_zeros(span->va) != trailing_zeros(aligned)) fault_triggered();
+        aligned = span->va;
+    }
+    limit = (unsigned)min_u64(trailing_zeros(aligned), log2_floor(span->length));
     return log2_floor(page_sizes & low_mask(limit + 1));
 }
 
