@@ -7,7 +7,7 @@
  *   strided     256 MiB in 1008 buffers of 260 KiB (256 KiB and a guard page); the first page of each, 65 rounds
  *   trace       what corpus/traces' NVMe and e1000e drivers mapped, in their order: every page of every map once, at
  *               the address of the memory itself (the iommu:map event's paddr), taken as guest physical: what the
- * device of a guest without S1 would ask for. The guest has 2 GiB; 191,000 accesses to 1,224 pages
+ * device of a guest without S1 would ask for. The guest has 2 GiB; 191,571 accesses to 1,211 pages
  */
 #pragma once
 
