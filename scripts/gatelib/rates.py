@@ -21,7 +21,7 @@ PAIRS = 20
 CALIBRATION_PAIRS = 60
 CALIBRATION_ROUNDS = 4
 CALIBRATION_MISS = 0.006
-FIRST_STEPS = 8
+FIRST_STEPS_A_PERCENT = 1.4
 
 # percent 0: the same commit built twice, place None. head: the side that is compared with base.
 Question = namedtuple("Question", "percent place head")
@@ -60,7 +60,7 @@ class Rates:
     def _calibrate(self, place, percent):
         """The number of steps whose measured ratio is nearest to the percentage; at most a few rounds of trying."""
         name = f"{place.name[0]}p{percent:02d}"
-        wanted, steps, tried = percent / 100, FIRST_STEPS, {}
+        wanted, steps, tried = percent / 100, round(percent * FIRST_STEPS_A_PERCENT), {}
         for _ in range(CALIBRATION_ROUNDS):
             side = self.workshop.place(name, self.base.commit)
             plant.plant(side.tree, place, steps)
@@ -70,8 +70,7 @@ class Rates:
             self.progress.say(f"{place.name}: {steps} steps, {report.interval_text(tried[steps])}")
             if abs(slower - wanted) <= CALIBRATION_MISS:
                 break
-            following = max(round(steps * wanted / max(slower, 0.005)), 1)
-            following = min(following, 4 * steps)
+            following = min(max(round(steps * wanted / max(slower, 0.005)), 1), 4 * steps)
             if following in tried:
                 break
             steps = following
