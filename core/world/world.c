@@ -237,6 +237,7 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
     error = pt_init(&table->pt, engine, config);
     if (error) return error;
     table->exists = true;
+    world_aim_walks(table);
     pt_get_info(&table->pt, &info);
     table->walk = (struct iommu_table){
         .walker = iommu_find_walker(engine->format),
@@ -392,7 +393,8 @@ static bool leads_through_tables(const struct world_table *table, const struct i
     for (unsigned i = 0; i + 1 < walk->reads; i++) {
         if (!table_pool_is_live(table->pt.pool, walk->items[i] & address_bits)) return false;
     }
-    return walk->fault != IOMMU_NO_MEMORY;
+    /* Behind an item that hardware refuses, an engine may go on to anywhere. */
+    return walk->fault != IOMMU_NO_MEMORY && walk->fault != IOMMU_RESERVED_BITS;
 }
 
 static void append_place(struct world_table *table, uint64_t address)
@@ -400,7 +402,7 @@ static void append_place(struct world_table *table, uint64_t address)
     struct world *world = table->world;
     const struct iommu_leaf walk = world_walk(table, address);
     struct oracle_leaf leaf;
-    hpa_t found;
+    hpa_t found = { 0 }; /* an engine that lies may leave it alone */
 
     append_line(world, "table: domain=%u stage=%s root=0x%" PRIx64 " top_level=%u, input 0x%" PRIx64 "\n",
                 table->domain, table->is_s1 ? "s1" : "s2", table->walk.root, table->walk.top_level, address);
