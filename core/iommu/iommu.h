@@ -89,17 +89,24 @@ struct iommu_leaf {
 /*
  * Fetches and updates one word of a table for a walker. read: false = no memory, or the fetch itself faulted. cas:
  * false = the same, or the word no longer holds `expected`; the walker reads it again to tell the two apart, and walks
- * again from the root where the word has changed.
+ * again from the root where the word has changed. A word in the window is fetched right here, without a call (the
+ * read that follows a failed cas is always a call).
  */
 struct iommu_memory {
     bool (*read)(void *context, uint64_t address, uint64_t *value);
     bool (*cas)(void *context, uint64_t address, uint64_t expected, uint64_t desired); /* NULL: never write */
     void *context;
+    const uint8_t *window; /* the bytes of [window_base, window_base + window_bytes); base and size multiples of 8 */
+    uint64_t window_base, window_bytes; /* 0 bytes: no window */
 };
 
 /* Walk `table` for the byte at `input`. Sources: the manuals as restated in formats.md 1. */
 struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
                              enum iommu_access access);
+
+/* The same, filling *leaf: items beyond `reads` stay as they were. A third cheaper for callers that walk a lot. */
+void iommu_walk_to(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                   enum iommu_access access, struct iommu_leaf *leaf);
 
 /* iommu_walk in host memory, with no side effect: how oracles and tests read an engine's tables. */
 struct iommu_leaf iommu_walk_physmem(const struct iommu_table *table, const struct physmem *memory, uint64_t input,

@@ -99,7 +99,7 @@ static bool leaf_serves_write(const struct iommu_table *table, const struct iomm
 static void pass_s2(struct fetcher *guest, struct passage *passage)
 {
     struct fetcher fetcher = { guest->iommu, guest->dte, guest->outcome, IOMMU_NO_FAULT, false };
-    const struct iommu_memory memory = { read_host, cas_host, &fetcher };
+    const struct iommu_memory memory = { .read = read_host, .cas = cas_host, .context = &fetcher };
     const struct iommu_table *table = &guest->dte->s2;
     struct rmp_question question;
     struct rmp_answer answer;
@@ -215,7 +215,7 @@ static enum iommu_fault miss(struct fetcher *fetcher, const struct iommu_request
     struct walk walk;
 
     if (has_s1) {
-        const struct iommu_memory memory = { read_guest, cas_guest, fetcher };
+        const struct iommu_memory memory = { .read = read_guest, .cas = cas_guest, .context = fetcher };
 
         walk.input = request->address.value;
         walk.access = request->access;

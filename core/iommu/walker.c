@@ -22,8 +22,17 @@ const char *iommu_walker_name(const struct iommu_walker *walker)
     return walker->name;
 }
 
-struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
-                             enum iommu_access access)
+enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t bits)
+{
+    uint64_t found = 0;
+
+    if (memory->cas(memory->context, address, item, item | bits)) return MARKED;
+    if (memory->read(memory->context, address, &found) && found != item) return ITEM_CHANGED;
+    return MARK_FAULTED;
+}
+
+static __attribute__((noinline)) void walk_and_mark(const struct iommu_table *table, const struct iommu_memory *memory,
+                                                    uint64_t input, enum iommu_access access, struct iommu_leaf *leaf)
 {
     struct walk walk;
 
@@ -31,7 +40,26 @@ struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu
     walk.access = access;
     walk.start = NULL;
     walk_table(table, memory, &walk);
-    return walk.leaf;
+    *leaf = walk.leaf;
+}
+
+void iommu_walk_to(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                   enum iommu_access access, struct iommu_leaf *leaf)
+{
+    if (memory->cas) {
+        walk_and_mark(table, memory, input, access, leaf);
+    } else {
+        table->walker->look(table, memory, input, access, leaf);
+    }
+}
+
+struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                             enum iommu_access access)
+{
+    struct iommu_leaf leaf;
+
+    iommu_walk_to(table, memory, input, access, &leaf);
+    return leaf;
 }
 
 static bool read_physmem(void *context, uint64_t address, uint64_t *value)
@@ -44,5 +72,5 @@ static bool read_physmem(void *context, uint64_t address, uint64_t *value)
 struct iommu_leaf iommu_walk_physmem(const struct iommu_table *table, const struct physmem *memory, uint64_t input,
                                      enum iommu_access access)
 {
-    return iommu_walk(table, &(struct iommu_memory){ read_physmem, NULL, &memory }, input, access);
+    return iommu_walk(table, &(struct iommu_memory){ .read = read_physmem, .context = &memory }, input, access);
 }

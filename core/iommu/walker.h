@@ -21,7 +21,6 @@ enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
 struct item_meaning {
     uint64_t address; /* of the table, or of the first byte of the leaf */
     unsigned shift;   /* size of the leaf, a contiguous run as a whole */
-    bool readable, writable;
 };
 
 struct walk_format {
@@ -30,6 +29,7 @@ struct walk_format {
     unsigned top_level_max;
     unsigned top_extra_bits; /* a top table may have this many index bits more (concatenated tables) */
     uint64_t accessed, dirty, forced_coherent; /* bits of an item; 0 = the format has none */
+    uint64_t read, write;                      /* a path has the right where all its items have all these bits */
     bool accessed_in_tables;                   /* hardware marks table items too */
     /* The C-bit is stripped from `item` already. `meaning` is set for tables and leaves. */
     enum item_kind (*decode)(const struct iommu_table *table, uint64_t item, unsigned level,
@@ -40,11 +40,11 @@ struct walk_format {
 struct walk_start {
     uint64_t item;    /* raw, as it was read */
     uint64_t address; /* where it was read */
+    uint64_t rights;  /* AND of the raw items above it */
     unsigned level;
-    bool readable, writable; /* AND of the items above it */
 };
 
-/* One walk: what is asked, and what was found on the way. */
+/* One walk of a table for a walk cache: what is asked, and what was found on the way. */
 struct walk {
     uint64_t input;
     enum iommu_access access;
@@ -54,22 +54,19 @@ struct walk {
     bool restarted;                         /* out: an item had changed; the walk began again at the root */
 };
 
-struct walk_job {
-    const struct iommu_table *table;
-    const struct iommu_memory *memory;
-    struct walk *walk;
-};
-
 struct iommu_walker {
     const char *name;
     const struct walk_format *format;
-    void (*run)(const struct walk_job *job);
+    void (*run)(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk);
+    /* From the root, never writing, keeping no path. Every field of *leaf is set, and items[0 .. reads). */
+    void (*look)(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                 enum iommu_access access, struct iommu_leaf *leaf);
 };
 
 /* Run one walk; the result is in walk->leaf and walk->path. */
 static inline void walk_table(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk)
 {
-    table->walker->run(&(struct walk_job){ table, memory, walk });
+    table->walker->run(table, memory, walk);
 }
 
 #define X(token) extern const struct iommu_walker walker_##token;
@@ -106,124 +103,197 @@ static inline bool walk_output_fits(const struct iommu_table *table, const struc
     return meaning->shift <= table->oa_bits && (meaning->address & ~low_mask(table->oa_bits)) == 0;
 }
 
+/*
+ * The loop below and the decoders are one function in the end: what a walk knows stays in registers, each field of the
+ * result is stored once, and nothing local has its address taken (sanitizers make that dear).
+ */
+#define WALK_INLINE static inline __attribute__((always_inline))
+
+/* One walk as the loop sees it. */
+struct walk_job {
+    const struct iommu_table *table;
+    const struct iommu_memory *memory;
+    uint64_t input;
+    enum iommu_access access;
+    const struct walk_start *start; /* NULL: from the root */
+    struct iommu_leaf *leaf;        /* out */
+    struct walk_start *path;        /* out; NULL: not wanted, and no item is written either */
+    const uint8_t *window;          /* of memory, at hand */
+    uint64_t window_base, window_bytes;
+};
+
+/* Where a walk stands. */
+struct walk_step {
+    uint64_t item, address;
+    uint64_t rights;
+    unsigned level;
+    unsigned reads;
+};
+
 enum walk_mark { MARKED, ITEM_CHANGED, MARK_FAULTED };
 
-/* Set `bits` in an item as hardware does: by compare-exchange against what was decoded. */
-static inline enum walk_mark walk_mark(const struct iommu_memory *memory, struct walk_start *at, uint64_t bits)
-{
-    uint64_t found = 0;
+/* Set `bits` in the item at `address` as hardware does: by compare-exchange against what was decoded. */
+enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t bits);
 
-    if (!memory->cas || (at->item & bits) == bits) return MARKED;
-    if (memory->cas(memory->context, at->address, at->item, at->item | bits)) {
-        at->item |= bits;
-        return MARKED;
-    }
-    if (memory->read(memory->context, at->address, &found) && found != at->item) return ITEM_CHANGED;
-    return MARK_FAULTED;
+WALK_INLINE void walk_note(const struct walk_job *job, const struct walk_step *step)
+{
+    struct walk_start *noted;
+
+    if (!job->path || step->reads == 0) return;
+    noted = &job->path[step->reads - 1];
+    noted->item = step->item;
+    noted->address = step->address;
+    noted->rights = step->rights;
+    noted->level = step->level;
+}
+
+/* Nothing to do where the bits are there already, or where the walk must not write. */
+WALK_INLINE enum walk_mark walk_mark(const struct walk_job *job, struct walk_step *step, uint64_t bits)
+{
+    enum walk_mark mark;
+
+    if (!job->path || !job->memory->cas || (step->item & bits) == bits) return MARKED;
+    mark = walk_exchange(job->memory, step->address, step->item, bits);
+    if (mark != MARKED) return mark;
+    step->item |= bits;
+    walk_note(job, step);
+    return MARKED;
+}
+
+/* The walk ends at no leaf. */
+WALK_INLINE void walk_fail(const struct walk_job *job, const struct walk_step *step, enum iommu_fault fault)
+{
+    struct iommu_leaf *leaf = job->leaf;
+
+    leaf->fault = fault;
+    leaf->address = 0;
+    leaf->shift = 0;
+    leaf->readable = leaf->writable = false;
+    leaf->dirty = leaf->forced_coherent = leaf->encrypted = false;
+    leaf->level = step->level;
+    leaf->reads = step->reads;
 }
 
 /* The end of the path: output address, rights, A and D. False: the item changed under the walk. */
-static inline bool walk_finish(const struct walk_format *format, const struct walk_job *job, struct walk_start *at,
-                               const struct item_meaning *meaning)
+WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk_job *job, struct walk_step *step,
+                             const struct item_meaning *meaning)
 {
-    struct iommu_leaf *leaf = &job->walk->leaf;
-    const bool is_write = job->walk->access == IOMMU_WRITE;
-    enum walk_mark mark = MARKED;
+    struct iommu_leaf *leaf = job->leaf;
+    const bool is_write = job->access == IOMMU_WRITE;
+    const uint64_t rights = step->rights & step->item;
+    const bool readable = (rights & format->read) == format->read;
+    const bool writable = (rights & format->write) == format->write;
+    enum iommu_fault fault = (is_write ? writable : readable) ? IOMMU_NO_FAULT : IOMMU_PERMISSION;
 
-    leaf->address = meaning->address | (job->walk->input & low_mask(meaning->shift));
-    leaf->shift = meaning->shift;
-    leaf->readable = at->readable && meaning->readable;
-    leaf->writable = at->writable && meaning->writable;
-    if (is_write ? !leaf->writable : !leaf->readable) leaf->fault = IOMMU_PERMISSION;
-    if (leaf->fault == IOMMU_NO_FAULT && job->table->set_accessed_dirty) {
-        mark = walk_mark(job->memory, at, format->accessed | (is_write ? format->dirty : 0));
-        if (mark == MARK_FAULTED) leaf->fault = IOMMU_NO_MEMORY;
+    if (fault == IOMMU_NO_FAULT && job->table->set_accessed_dirty) {
+        const enum walk_mark mark = walk_mark(job, step, format->accessed | (is_write ? format->dirty : 0));
+
+        if (mark == ITEM_CHANGED) return false;
+        if (mark == MARK_FAULTED) fault = IOMMU_NO_MEMORY;
     }
-    leaf->dirty = (at->item & format->dirty) != 0;
-    leaf->forced_coherent = (at->item & format->forced_coherent) != 0;
-    leaf->encrypted = (at->item & job->table->c_bit_mask) != 0;
-    return mark != ITEM_CHANGED;
+    leaf->fault = fault;
+    leaf->address = meaning->address | (job->input & low_mask(meaning->shift));
+    leaf->shift = meaning->shift;
+    leaf->readable = readable;
+    leaf->writable = writable;
+    leaf->dirty = (step->item & format->dirty) != 0;
+    leaf->forced_coherent = (step->item & format->forced_coherent) != 0;
+    leaf->encrypted = (step->item & job->table->c_bit_mask) != 0;
+    leaf->level = step->level;
+    leaf->reads = step->reads;
+    return true;
 }
 
-/* Read the item that `at` points to and remember it. */
-static inline bool walk_fetch(const struct walk_job *job, struct walk_start *at)
+/* Read the item that `step` points to and remember it. False: no memory there; the walk has ended. */
+WALK_INLINE bool walk_fetch(const struct walk_job *job, struct walk_step *step)
 {
-    struct iommu_leaf *leaf = &job->walk->leaf;
+    const struct iommu_memory *memory = job->memory;
+    const uint64_t offset = step->address - job->window_base;
+    uint64_t *item = &job->leaf->items[step->reads];
 
-    leaf->level = at->level;
-    if (!job->memory->read(job->memory->context, at->address, &at->item)) {
-        leaf->fault = IOMMU_NO_MEMORY;
+    if (offset < job->window_bytes) {
+        step->item = __atomic_load_n((const uint64_t *)(const void *)(job->window + offset), __ATOMIC_ACQUIRE);
+        *item = step->item;
+    } else if (memory->read(memory->context, step->address, item)) {
+        step->item = *item;
+    } else {
+        walk_fail(job, step, IOMMU_NO_MEMORY);
         return false;
     }
-    leaf->items[leaf->reads] = at->item;
-    job->walk->path[leaf->reads++] = *at;
+    step->reads++;
+    walk_note(job, step);
     return true;
 }
 
 /* One pass from the start item or the root. False: an item changed under the walk. */
-static inline bool walk_pass(const struct walk_format *format, const struct walk_job *job,
-                             const struct walk_start *start)
+WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_job *job, const struct walk_start *start)
 {
     const struct iommu_table *table = job->table;
-    struct iommu_leaf *leaf = &job->walk->leaf;
-    const uint64_t input = job->walk->input & low_mask(walk_input_bits(format, table));
+    const uint64_t c_bit_mask = table->c_bit_mask;
+    const uint64_t input = job->input & low_mask(walk_input_bits(format, table));
     unsigned shift = walk_item_shift(format, start ? start->level : table->top_level);
-    struct walk_start at = { 0, table->root + 8 * (input >> shift), table->top_level, true, true };
+    struct walk_step step = { 0, table->root + 8 * (input >> shift), UINT64_MAX, table->top_level, 0 };
     struct item_meaning meaning;
 
-    if (start) at = *start;
-    if (!start && !walk_fetch(job, &at)) return true;
+    if (start) step = (struct walk_step){ start->item, start->address, start->rights, start->level, 0 };
+    if (!start && !walk_fetch(job, &step)) return true;
     for (;;) {
-        leaf->level = at.level;
-        switch (format->decode(table, at.item & ~table->c_bit_mask, at.level, &meaning)) {
-        case ITEM_EMPTY: leaf->fault = IOMMU_NOT_PRESENT; return true;
-        case ITEM_RESERVED: leaf->fault = IOMMU_RESERVED_BITS; return true;
-        case ITEM_LEAF:
-            if (!walk_finish(format, job, &at, &meaning)) return false;
-            if (leaf->reads) job->walk->path[leaf->reads - 1].item = at.item;
-            return true;
+        switch (format->decode(table, step.item & ~c_bit_mask, step.level, &meaning)) {
+        case ITEM_EMPTY: walk_fail(job, &step, IOMMU_NOT_PRESENT); return true;
+        case ITEM_RESERVED: walk_fail(job, &step, IOMMU_RESERVED_BITS); return true;
+        case ITEM_LEAF: return walk_finish(format, job, &step, &meaning);
         case ITEM_TABLE: break;
         }
-        CHECK(at.level > 0);
+        CHECK(step.level > 0);
         if (format->accessed_in_tables && table->set_accessed_dirty) {
-            const enum walk_mark mark = walk_mark(job->memory, &at, format->accessed);
+            const enum walk_mark mark = walk_mark(job, &step, format->accessed);
 
-            if (mark == MARK_FAULTED) leaf->fault = IOMMU_NO_MEMORY;
+            if (mark == MARK_FAULTED) walk_fail(job, &step, IOMMU_NO_MEMORY);
             if (mark != MARKED) return mark == MARK_FAULTED;
-            if (leaf->reads) job->walk->path[leaf->reads - 1].item = at.item;
         }
-        at.address = meaning.address + 8 * ((input & low_mask(shift)) >> (shift - format->index_bits));
-        at.readable = at.readable && meaning.readable;
-        at.writable = at.writable && meaning.writable;
-        at.level--;
         shift -= format->index_bits;
-        if (!walk_fetch(job, &at)) return true;
+        step.address = meaning.address + 8 * (input >> shift & low_mask(format->index_bits));
+        step.rights &= step.item;
+        step.level--;
+        if (!walk_fetch(job, &step)) return true;
     }
 }
 
-/* The whole walk. */
-static inline void walk_run(const struct walk_format *format, const struct walk_job *job)
+/* The whole walk. Returns whether it began again. */
+WALK_INLINE bool walk_whole(const struct walk_format *format, const struct walk_job *job)
 {
-    const struct walk_start *start = job->walk->start;
+    const struct walk_step top = { .level = job->table->top_level };
 
-    job->walk->restarted = false;
-    if (!walk_is_canonical(format, job->table, job->walk->input)) {
-        job->walk->leaf = (struct iommu_leaf){ .fault = IOMMU_CANONICAL, .level = job->table->top_level };
-        return;
+    if (!walk_is_canonical(format, job->table, job->input)) {
+        walk_fail(job, &top, IOMMU_CANONICAL);
+        return false;
     }
-    for (unsigned i = 0;; i++) {
-        CHECK(i < WALK_RESTARTS_MAX);
-        job->walk->leaf = (struct iommu_leaf){ 0 };
-        if (walk_pass(format, job, start)) return;
-        job->walk->restarted = true;
-        start = NULL;
+    if (walk_pass(format, job, job->start)) return false;
+    for (unsigned i = 1; i < WALK_RESTARTS_MAX; i++) {
+        if (walk_pass(format, job, NULL)) return true;
     }
+    CHECK(!"an item changed under every pass of a walk");
+    return true;
 }
 
 /* A walker row from `token` and its struct walk_format of the name `format`. */
 #define DEFINE_WALKER(token)                                                                                           \
-    static void token##_run(const struct walk_job *job)                                                                \
+    static void token##_run(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk)     \
     {                                                                                                                  \
-        walk_run(&format, job);                                                                                        \
+        const struct walk_job job = {                                                                                  \
+            table,       memory,     walk->input,    walk->access,        walk->start,                                 \
+            &walk->leaf, walk->path, memory->window, memory->window_base, memory->window_bytes                         \
+        };                                                                                                             \
+                                                                                                                       \
+        walk->restarted = walk_whole(&format, &job);                                                                   \
     }                                                                                                                  \
-    const struct iommu_walker walker_##token = { #token, &format, token##_run }
+    static void token##_look(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,       \
+                             enum iommu_access access, struct iommu_leaf *leaf)                                        \
+    {                                                                                                                  \
+        const struct walk_job job = {                                                                                  \
+            table, memory, input, access, NULL, leaf, NULL, memory->window, memory->window_base, memory->window_bytes  \
+        };                                                                                                             \
+                                                                                                                       \
+        walk_whole(&format, &job);                                                                                     \
+    }                                                                                                                  \
+    const struct iommu_walker walker_##token = { #token, &format, token##_run, token##_look }

@@ -32,13 +32,13 @@ enum {
 };
 
 /* NL = 7: below bit s - 1, which is 0, all address bits are ones, and the leaf has 2^s bytes. */
-static unsigned amdv1_encoded_shift(uint64_t item)
+WALK_INLINE unsigned amdv1_encoded_shift(uint64_t item)
 {
     return trailing_zeros(~(item >> ADDRESS_SHIFT)) + ADDRESS_SHIFT + 1;
 }
 
-static enum item_kind amdv1_decode_leaf(const struct iommu_table *table, uint64_t item, unsigned level,
-                                        struct item_meaning *meaning)
+WALK_INLINE enum item_kind amdv1_decode_leaf(const struct iommu_table *table, uint64_t item, unsigned level,
+                                             struct item_meaning *meaning)
 {
     const unsigned item_shift = 12 + 9 * level;
     const bool is_encoded = (item >> NEXT_LEVEL_SHIFT & 7) == NEXT_LEVEL_ENCODED;
@@ -60,8 +60,8 @@ static enum item_kind amdv1_decode_leaf(const struct iommu_table *table, uint64_
     return walk_output_fits(table, meaning) ? ITEM_LEAF : ITEM_RESERVED;
 }
 
-static enum item_kind amdv1_decode(const struct iommu_table *table, uint64_t item, unsigned level,
-                                   struct item_meaning *meaning)
+WALK_INLINE enum item_kind amdv1_decode(const struct iommu_table *table, uint64_t item, unsigned level,
+                                        struct item_meaning *meaning)
 {
     const unsigned next_level = item >> NEXT_LEVEL_SHIFT & 7;
 
@@ -69,9 +69,7 @@ static enum item_kind amdv1_decode(const struct iommu_table *table, uint64_t ite
     if (!(item & AMDV1_PRESENT)) return ITEM_EMPTY;
     if (item & AMDV1_RESERVED) return ITEM_RESERVED;
 
-    /* 2. IR and IW, ANDed along the path by the walk. */
-    meaning->readable = item & AMDV1_READ;
-    meaning->writable = item & AMDV1_WRITE;
+    /* 2. IR and IW are ANDed along the path by the walk. */
 
     /* 3. NL 0 and 7 are leaves; any other is a table one level down, and NL says which. */
     if (next_level == NEXT_LEVEL_LEAF || next_level == NEXT_LEVEL_ENCODED) {
@@ -90,6 +88,8 @@ static const struct walk_format format = {
     .accessed = AMDV1_ACCESSED,
     .dirty = AMDV1_DIRTY,
     .forced_coherent = AMDV1_FORCE_COHERE,
+    .read = AMDV1_READ,
+    .write = AMDV1_WRITE,
     .decode = amdv1_decode,
 };
 

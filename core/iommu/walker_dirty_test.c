@@ -50,7 +50,7 @@ static void amdv1_marks_the_leaf_item_it_read(void **state)
     struct physmem memory = memory_new();
     struct iommu_table table = amdv1(2);
     struct busy_memory busy = { .memory = &memory };
-    const struct iommu_memory access = { busy_read, busy_cas, &busy };
+    const struct iommu_memory access = { .read = busy_read, .cas = busy_cas, .context = &busy };
     struct iommu_leaf leaf;
 
     (void)state;
@@ -76,7 +76,7 @@ static void x86_64_marks_every_item_of_the_path(void **state)
     struct physmem memory = memory_new();
     struct iommu_table table = x86_64(48, 3);
     struct busy_memory busy = { .memory = &memory };
-    const struct iommu_memory access = { busy_read, busy_cas, &busy };
+    const struct iommu_memory access = { .read = busy_read, .cas = busy_cas, .context = &busy };
 
     (void)state;
     table.set_accessed_dirty = true;
@@ -95,7 +95,7 @@ static void nothing_is_marked_without_permission_or_without_the_switch(void **st
     struct physmem memory = memory_new();
     struct iommu_table table = amdv1(2);
     struct busy_memory busy = { .memory = &memory };
-    const struct iommu_memory access = { busy_read, busy_cas, &busy };
+    const struct iommu_memory access = { .read = busy_read, .cas = busy_cas, .context = &busy };
 
     (void)state;
     put_path(&memory, true, 2, 0, 0);
@@ -120,7 +120,7 @@ static void a_leaf_that_changes_under_the_walk_is_walked_again(void **state)
     struct physmem memory = memory_new();
     struct iommu_table table = amdv1(2);
     struct busy_memory busy = { &memory, table_at(0), 0x7000000000009001, 0 };
-    const struct iommu_memory access = { busy_read, busy_cas, &busy };
+    const struct iommu_memory access = { .read = busy_read, .cas = busy_cas, .context = &busy };
     struct iommu_leaf leaf;
 
     (void)state;
@@ -139,7 +139,7 @@ static void an_update_that_faults_ends_the_walk(void **state)
     struct physmem memory = memory_new();
     struct iommu_table table = amdv1(2);
     struct busy_memory busy = { .memory = &memory };
-    const struct iommu_memory access = { busy_read, refuse_cas, &busy };
+    const struct iommu_memory access = { .read = busy_read, .cas = refuse_cas, .context = &busy };
 
     (void)state;
     table.set_accessed_dirty = true;

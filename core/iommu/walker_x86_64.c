@@ -23,8 +23,8 @@
 
 enum { LEAF_LEVEL_MAX = 2 };
 
-static enum item_kind x86_64_decode(const struct iommu_table *table, uint64_t item, unsigned level,
-                                    struct item_meaning *meaning)
+WALK_INLINE enum item_kind x86_64_decode(const struct iommu_table *table, uint64_t item, unsigned level,
+                                         struct item_meaning *meaning)
 {
     const bool is_large = level > 0 && (item & X86_64_PAGE_SIZE);
 
@@ -32,8 +32,6 @@ static enum item_kind x86_64_decode(const struct iommu_table *table, uint64_t it
     if (!(item & X86_64_PRESENT)) return ITEM_EMPTY;
 
     /* 2. Read needs U, write needs U and W; ANDed along the path by the walk. */
-    meaning->readable = item & X86_64_USER;
-    meaning->writable = (item & X86_64_USER) && (item & X86_64_WRITE);
 
     /* 3. PS makes a leaf at levels 1 and 2 and is reserved above. At level 0 the bit is PAT. */
     meaning->address = item & X86_64_ADDRESS;
@@ -56,6 +54,8 @@ static const struct walk_format format = {
     .top_level_max = 4,
     .accessed = X86_64_ACCESSED,
     .dirty = X86_64_DIRTY,
+    .read = X86_64_USER,
+    .write = X86_64_USER | X86_64_WRITE,
     .accessed_in_tables = true,
     .decode = x86_64_decode,
 };
