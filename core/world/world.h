@@ -3,7 +3,8 @@
  *
  * Every applied op is checked (design.md 3): result, errno and mapped bytes against the oracle, and a hardware walk of
  * the raw bits at the first, a middle and the last byte of every leaf touched, and just outside both ends. An op that
- * touches more than 4096 leaves has an even sample of about 4096 walked. world_check looks at everything.
+ * touches more than 4096 leaves has an even sample of about 4096 walked. world_check looks at everything,
+ * but walks only 64 leaves of a run of more: evenly spread, its first and last among them.
  *
  *   difference   engine, walker, RMP or IOMMU did not do what the oracle expects: a bug in mapproof or in the engine
  *                under test. The first one is kept with its op; fuzz targets crash on it.

@@ -17,6 +17,7 @@ enum {
     WORLD_QUEUE_MAX = 256,          /* commands that an IOMMU queue holds */
     WORLD_REMOVED_MAX = 256,
     WORLD_LEAVES_CHECKED = 4096, /* an op that touches more has a sample of about as many checked */
+    WORLD_RUN_SAMPLE = 64,       /* leaves of a run that world_check walks */
     WORLD_TEXT_MAX = 6000,
     WORLD_PASIDS_MAX = 8,
 };
@@ -32,8 +33,9 @@ struct world_table {
     bool is_s1;
     uint16_t domain;
     struct pt pt;
-    struct iommu_table walk; /* as hardware is told to walk it */
-    struct pt_gather gather; /* of unmaps with sync=no */
+    struct iommu_table walk;         /* as hardware is told to walk it */
+    struct iommu_memory walk_memory; /* what the checks' walks read */
+    struct pt_gather gather;         /* of unmaps with sync=no */
     struct oracle_table oracle;
     struct leftovers leftovers; /* what a walk cache may hold of it */
     bool forced_coherent;
@@ -111,9 +113,13 @@ void world_wait(struct world *world);
 bool world_may_lag(const struct world_table *table, uint64_t address, bool needs_command);
 
 /* world_walk.c: hardware walks against the oracle */
+/* Once the table has its pool, and again when the pool has moved. */
+void world_aim_walks(struct world_table *table);
 struct iommu_leaf world_walk(struct world_table *table, uint64_t address);
+bool world_walk_is_dirty(struct world_table *table, uint64_t address);
 void world_check_byte(struct world_table *table, uint64_t address);
 void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed);
+void world_check_run(struct world_table *table, const struct oracle_run *run);
 void world_check_outside(struct world_table *table, uint64_t first, uint64_t last);
 
 /* world_map.c */

@@ -5,35 +5,49 @@
 
 /* ---- one byte ---------------------------------------------------------------------------------------------------- */
 
-/*
- * What a walk of a table reads: the table's pool at once, whatever else is memory through physmem. Guest tables lie at
- * guest addresses, which S2 is not asked about here: their pool is all there is.
- */
-static bool read_table(void *context, uint64_t address, uint64_t *value)
+/* What a walk reads outside its table's pool. Guest tables lie at guest addresses: their pool is all there is. */
+static bool read_elsewhere(void *context, uint64_t address, uint64_t *value)
 {
     const struct world_table *table = context;
-    const struct table_pool *pool = table->pt.pool;
 
-    if (table_pool_covers(pool, address)) {
-        *value = __atomic_load_n((const uint64_t *)table_pool_pointer(pool, address), __ATOMIC_ACQUIRE);
-        return true;
-    }
     return !table->is_s1 && physmem_read64(&table->world->memory, hpa(address), value);
 }
 
-static struct iommu_leaf walk_for(struct world_table *table, uint64_t address, enum iommu_access access)
+/* The table's pool is read directly, whatever else is memory through physmem. S2 is not asked about guest tables. */
+void world_aim_walks(struct world_table *table)
 {
-    const struct iommu_memory memory = { read_table, NULL, table };
+    const struct table_pool *pool = table->pt.pool;
 
+    table->walk_memory = (struct iommu_memory){ .read = read_elsewhere,
+                                                .context = table,
+                                                .window = pool->bytes,
+                                                .window_base = pool->base,
+                                                .window_bytes = table_pool_size(pool) };
+}
+
+static inline void walk_for(struct world_table *table, uint64_t address, enum iommu_access access,
+                            struct iommu_leaf *leaf)
+{
     table->world->totals.walks++;
-    return iommu_walk(&table->walk, &memory, address, access);
+    iommu_walk_to(&table->walk, &table->walk_memory, address, access, leaf);
 }
 
 struct iommu_leaf world_walk(struct world_table *table, uint64_t address)
 {
-    struct iommu_leaf leaf = walk_for(table, address, IOMMU_READ);
+    struct iommu_leaf leaf;
 
-    return leaf.fault == IOMMU_PERMISSION ? walk_for(table, address, IOMMU_WRITE) : leaf;
+    walk_for(table, address, IOMMU_READ, &leaf);
+    if (leaf.fault == IOMMU_PERMISSION) walk_for(table, address, IOMMU_WRITE, &leaf);
+    return leaf;
+}
+
+bool world_walk_is_dirty(struct world_table *table, uint64_t address)
+{
+    struct iommu_leaf leaf;
+
+    walk_for(table, address, IOMMU_READ, &leaf);
+    if (leaf.fault == IOMMU_PERMISSION) walk_for(table, address, IOMMU_WRITE, &leaf);
+    return leaf.dirty;
 }
 
 /* Is the dirty bit right? A run is dirty when any of its items is, so a clean item of a dirty run proves nothing. */
@@ -60,9 +74,10 @@ static bool leaf_fits(const struct world_table *table, const struct oracle_leaf 
 static void check_mapped(struct world_table *table, const struct oracle_leaf *leaf, uint64_t address)
 {
     const bool readable = table->oracle.config.format->read_is_implied || leaf->prot & ORACLE_READ;
-    const struct iommu_leaf walk = walk_for(table, address, readable ? IOMMU_READ : IOMMU_WRITE);
+    struct iommu_leaf walk;
     hpa_t found = { 0 };
 
+    walk_for(table, address, readable ? IOMMU_READ : IOMMU_WRITE, &walk);
     if (!leaf_fits(table, leaf, address, &walk)) {
         world_differ_at(table, address, "the hardware walk differs from the oracle\n");
         return;
@@ -73,10 +88,11 @@ static void check_mapped(struct world_table *table, const struct oracle_leaf *le
 
 static void check_absent(struct world_table *table, uint64_t address)
 {
-    const struct iommu_leaf walk = walk_for(table, address, IOMMU_READ);
     const enum iommu_fault expected = oracle_decodes(&table->oracle, address) ? IOMMU_NOT_PRESENT : IOMMU_CANONICAL;
+    struct iommu_leaf walk;
     hpa_t found;
 
+    walk_for(table, address, IOMMU_READ, &walk);
     if (walk.fault != expected)
         world_differ_at(table, address, "the hardware walk finds something: expected fault=%s\n",
                         iommu_fault_name(expected));
@@ -96,17 +112,23 @@ void world_check_byte(struct world_table *table, uint64_t address)
 
 /* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
-/* First, middle and last byte of one leaf. */
-static void check_leaf(struct world_table *table, const struct oracle_leaf *leaf, bool is_removed)
+static void check_leaf_byte(struct world_table *table, const struct oracle_leaf *leaf, uint64_t offset, bool is_removed)
 {
-    const uint64_t offsets[] = { 0, bit(leaf->shift) / 2 + 0x123, low_mask(leaf->shift) };
+    if (is_removed)
+        check_absent(table, leaf->start + offset);
+    else
+        check_mapped(table, leaf, leaf->start + offset);
+}
 
-    for (unsigned i = 0; i < 3; i++) {
-        if (is_removed)
-            check_absent(table, leaf->start + offsets[i]);
-        else
-            check_mapped(table, leaf, leaf->start + offsets[i]);
-    }
+/* First, middle and last byte of leaf `index` of a run. */
+static void check_leaf(struct world_table *table, const struct oracle_run *run, uint64_t index, bool is_removed)
+{
+    const uint64_t offset = index << run->shift;
+    const struct oracle_leaf leaf = { run->start + offset, run->target + offset, run->shift, run->prot, run->dirty };
+
+    check_leaf_byte(table, &leaf, 0, is_removed);
+    check_leaf_byte(table, &leaf, bit(run->shift) / 2 + 0x123, is_removed);
+    check_leaf_byte(table, &leaf, low_mask(run->shift), is_removed);
 }
 
 /* Every stride-th leaf, odd so that it visits every place of a table in time. 1: every one. */
@@ -137,15 +159,23 @@ void world_check_range(struct world_table *table, uint64_t first, uint64_t last,
         const uint64_t leaves = run.length >> run.shift;
         uint64_t index = skip;
 
-        for (; index < leaves; index += stride) {
-            const uint64_t offset = index << run.shift;
-            const struct oracle_leaf leaf = { run.start + offset, run.target + offset, run.shift, run.prot, run.dirty };
-
-            check_leaf(table, &leaf, is_removed);
-        }
+        for (; index < leaves; index += stride) check_leaf(table, &run, index, is_removed);
         skip = index - leaves;
         if (oracle_run_last(&run) >= last) return;
     }
+}
+
+/* The leaves of a run: all up to WORLD_RUN_SAMPLE, beyond that so many, evenly spread, first and last among them. */
+void world_check_run(struct world_table *table, const struct oracle_run *run)
+{
+    const uint64_t leaves = run->length >> run->shift;
+
+    if (leaves <= WORLD_RUN_SAMPLE) {
+        for (uint64_t index = 0; index < leaves; index++) check_leaf(table, run, index, false);
+        return;
+    }
+    for (uint64_t i = 0; i < WORLD_RUN_SAMPLE; i++)
+        check_leaf(table, run, i * (leaves - 1) / (WORLD_RUN_SAMPLE - 1), false);
 }
 
 /* The bytes just before and behind [first, last], where there are such. */
