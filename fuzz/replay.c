@@ -1,7 +1,8 @@
 /*
  * Runs a fuzz target over files: `replay_<target> FILE|FOLDER...`. For every compiler; no libFuzzer.
  *
- * Files are records or text scripts, told apart by content (script_is_text). Folders are read to the bottom, in the
+ * Files are records or text scripts, told apart by content (script_is_text); with REPLAY_BYTES, which targets that take
+ * bytes are built with, they run as they are. Folders are read to the bottom, in the
  * order of names; names that start with a dot and *.md are left out. Prints each name before it runs, then
  * `Tested N files`. Exit 0: all ran. 1: a file or folder could not be read, or there was none. 2: bad usage, or a text
  * that does not parse. A difference aborts inside the target.
@@ -17,6 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#ifndef REPLAY_BYTES
+#define REPLAY_BYTES 0
+#endif
 
 enum { PATH_LENGTH_MAX = 4096, DEPTH_MAX = 16 };
 
@@ -77,6 +82,7 @@ static void run_file(const char *path)
 {
     size_t size;
     uint8_t *bytes = read_file(path, &size);
+    bool is_text;
 
     if (!bytes) {
         unreadable(path, errno ? strerror(errno) : "cannot be read");
@@ -84,10 +90,11 @@ static void run_file(const char *path)
     }
     printf("%s\n", path);
     fflush(stdout);
-    if (script_is_text(bytes, size) && !run_text(path, (const char *)bytes, size)) {
+    is_text = !REPLAY_BYTES && script_is_text(bytes, size);
+    if (is_text && !run_text(path, (const char *)bytes, size)) {
         totals.malformed++;
     } else {
-        if (!script_is_text(bytes, size)) LLVMFuzzerTestOneInput(bytes, size);
+        if (!is_text) LLVMFuzzerTestOneInput(bytes, size);
         totals.files++;
     }
     free(bytes);
