@@ -104,9 +104,22 @@ struct iommu_memory {
 struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
                              enum iommu_access access);
 
-/* The same, filling *leaf: items beyond `reads` stay as they were. A third cheaper for callers that walk a lot. */
-void iommu_walk_to(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
-                   enum iommu_access access, struct iommu_leaf *leaf);
+/*
+ * A chain of walks of one table in memory that nobody changes meanwhile: the next walk begins at the table that the
+ * last one ended in, where that covers its input. All zero, or is_known = false: the next walk begins at the root.
+ */
+struct iommu_chain {
+    struct iommu_leaf leaf; /* out; `reads` and `items` count from where the walk began */
+    bool is_known;
+    unsigned shift, level; /* of the table's items */
+    uint64_t input;        /* of the walk that reached it */
+    uint64_t table;        /* its address */
+    uint64_t rights;       /* AND of the raw items above it */
+};
+
+/* iommu_walk without side effect (cas is not used), into chain->leaf. Cost: levels below the one it begins at. */
+void iommu_walk_on(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                   enum iommu_access access, struct iommu_chain *chain);
 
 /* iommu_walk in host memory, with no side effect: how oracles and tests read an engine's tables. */
 struct iommu_leaf iommu_walk_physmem(const struct iommu_table *table, const struct physmem *memory, uint64_t input,

@@ -31,8 +31,14 @@ enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address
     return MARK_FAULTED;
 }
 
-static __attribute__((noinline)) void walk_and_mark(const struct iommu_table *table, const struct iommu_memory *memory,
-                                                    uint64_t input, enum iommu_access access, struct iommu_leaf *leaf)
+void iommu_walk_on(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                   enum iommu_access access, struct iommu_chain *chain)
+{
+    table->walker->look(table, memory, input, access, chain);
+}
+
+struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
+                             enum iommu_access access)
 {
     struct walk walk;
 
@@ -40,26 +46,7 @@ static __attribute__((noinline)) void walk_and_mark(const struct iommu_table *ta
     walk.access = access;
     walk.start = NULL;
     walk_table(table, memory, &walk);
-    *leaf = walk.leaf;
-}
-
-void iommu_walk_to(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
-                   enum iommu_access access, struct iommu_leaf *leaf)
-{
-    if (memory->cas) {
-        walk_and_mark(table, memory, input, access, leaf);
-    } else {
-        table->walker->look(table, memory, input, access, leaf);
-    }
-}
-
-struct iommu_leaf iommu_walk(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
-                             enum iommu_access access)
-{
-    struct iommu_leaf leaf;
-
-    iommu_walk_to(table, memory, input, access, &leaf);
-    return leaf;
+    return walk.leaf;
 }
 
 static bool read_physmem(void *context, uint64_t address, uint64_t *value)

@@ -58,9 +58,9 @@ struct iommu_walker {
     const char *name;
     const struct walk_format *format;
     void (*run)(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk);
-    /* From the root, never writing, keeping no path. Every field of *leaf is set, and items[0 .. reads). */
+    /* iommu_walk_on: never writing, keeping no path. */
     void (*look)(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,
-                 enum iommu_access access, struct iommu_leaf *leaf);
+                 enum iommu_access access, struct iommu_chain *chain);
 };
 
 /* Run one walk; the result is in walk->leaf and walk->path. */
@@ -118,6 +118,7 @@ struct walk_job {
     const struct walk_start *start; /* NULL: from the root */
     struct iommu_leaf *leaf;        /* out */
     struct walk_start *path;        /* out; NULL: not wanted, and no item is written either */
+    struct iommu_chain *chain;      /* NULL: the walk begins at `start` or the root */
     const uint8_t *window;          /* of memory, at hand */
     uint64_t window_base, window_bytes;
 };
@@ -225,6 +226,29 @@ WALK_INLINE bool walk_fetch(const struct walk_job *job, struct walk_step *step)
     return true;
 }
 
+/* Does the table of the chain cover the input? */
+WALK_INLINE bool walk_is_near(const struct walk_format *format, const struct walk_job *job)
+{
+    const struct iommu_chain *chain = job->chain;
+
+    return chain && chain->is_known && (chain->input ^ job->input) >> (chain->shift + format->index_bits) == 0;
+}
+
+/* The walk has reached the table at `address`, below the top: the next one may begin there. */
+WALK_INLINE void walk_remember(const struct walk_job *job, const struct walk_step *step, uint64_t address,
+                               unsigned shift)
+{
+    struct iommu_chain *chain = job->chain;
+
+    if (!chain) return;
+    chain->is_known = true;
+    chain->shift = shift;
+    chain->level = step->level;
+    chain->input = job->input;
+    chain->table = address;
+    chain->rights = step->rights;
+}
+
 /* One pass from the start item or the root. False: an item changed under the walk. */
 WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_job *job, const struct walk_start *start)
 {
@@ -235,6 +259,12 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
     struct walk_step step = { 0, table->root + 8 * (input >> shift), UINT64_MAX, table->top_level, 0 };
     struct item_meaning meaning;
 
+    if (walk_is_near(format, job)) {
+        shift = job->chain->shift;
+        step.address = job->chain->table + 8 * (input >> shift & low_mask(format->index_bits));
+        step.rights = job->chain->rights;
+        step.level = job->chain->level;
+    }
     if (start) step = (struct walk_step){ start->item, start->address, start->rights, start->level, 0 };
     if (!start && !walk_fetch(job, &step)) return true;
     for (;;) {
@@ -255,6 +285,7 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
         step.address = meaning.address + 8 * (input >> shift & low_mask(format->index_bits));
         step.rights &= step.item;
         step.level--;
+        walk_remember(job, &step, meaning.address, shift);
         if (!walk_fetch(job, &step)) return true;
     }
 }
@@ -281,18 +312,26 @@ WALK_INLINE bool walk_whole(const struct walk_format *format, const struct walk_
     static void token##_run(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk)     \
     {                                                                                                                  \
         const struct walk_job job = {                                                                                  \
-            table,       memory,     walk->input,    walk->access,        walk->start,                                 \
-            &walk->leaf, walk->path, memory->window, memory->window_base, memory->window_bytes                         \
+            table,      memory, walk->input,    walk->access,        walk->start,         &walk->leaf,                 \
+            walk->path, NULL,   memory->window, memory->window_base, memory->window_bytes                              \
         };                                                                                                             \
                                                                                                                        \
         walk->restarted = walk_whole(&format, &job);                                                                   \
     }                                                                                                                  \
     static void token##_look(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,       \
-                             enum iommu_access access, struct iommu_leaf *leaf)                                        \
+                             enum iommu_access access, struct iommu_chain *chain)                                      \
     {                                                                                                                  \
-        const struct walk_job job = {                                                                                  \
-            table, memory, input, access, NULL, leaf, NULL, memory->window, memory->window_base, memory->window_bytes  \
-        };                                                                                                             \
+        const struct walk_job job = { table,                                                                           \
+                                      memory,                                                                          \
+                                      input,                                                                           \
+                                      access,                                                                          \
+                                      NULL,                                                                            \
+                                      &chain->leaf,                                                                    \
+                                      NULL,                                                                            \
+                                      chain,                                                                           \
+                                      memory->window,                                                                  \
+                                      memory->window_base,                                                             \
+                                      memory->window_bytes };                                                          \
                                                                                                                        \
         walk_whole(&format, &job);                                                                                     \
     }                                                                                                                  \

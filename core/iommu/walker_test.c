@@ -373,6 +373,103 @@ static void rights_are_the_and_of_the_path(void **state)
     physmem_destroy(&memory);
 }
 
+static bool read_nothing(void *context, uint64_t address, uint64_t *value)
+{
+    (void)context;
+    (void)address;
+    (void)value;
+    return false;
+}
+
+/* Two tables in an array: the top at 0x10000 is seen through the window, and so is the one below it. */
+static void words_in_the_window_are_read_without_a_call(void **state)
+{
+    static uint64_t words[1024];
+    struct iommu_memory memory = {
+        .read = read_nothing, .window = (const uint8_t *)words, .window_base = ROOT, .window_bytes = sizeof(words)
+    };
+    struct iommu_table table = amdv1(1);
+    struct iommu_leaf leaf;
+
+    (void)state;
+    table.root = ROOT;
+    words[3] = (ROOT + TABLE_BYTES) | RW | 0x201;
+    words[512 + 7] = 0x6000000000005001;
+    leaf = iommu_walk(&table, &memory, 0x607123, IOMMU_READ);
+    assert_leads_to(&leaf, 0x5123, 12);
+    assert_int_equal(iommu_walk(&table, &memory, 0x3ff000, IOMMU_READ).fault, IOMMU_NOT_PRESENT);
+    memory.window_bytes = TABLE_BYTES; /* what is left over is asked for */
+    assert_int_equal(iommu_walk(&table, &memory, 0x607123, IOMMU_READ).fault, IOMMU_NO_MEMORY);
+}
+
+static bool read_memory(void *context, uint64_t address, uint64_t *value)
+{
+    const struct physmem *const *memory = context;
+
+    return physmem_read64(*memory, hpa(address), value);
+}
+
+static void assert_same_leaf(const struct iommu_leaf *a, const struct iommu_leaf *b)
+{
+    assert_int_equal(a->fault, b->fault);
+    assert_int_equal(a->address, b->address);
+    assert_int_equal(a->shift, b->shift);
+    assert_int_equal(a->readable, b->readable);
+    assert_int_equal(a->writable, b->writable);
+    assert_int_equal(a->dirty, b->dirty);
+    assert_int_equal(a->level, b->level);
+}
+
+/* Inputs that stay in the last table, leave it at every level, hit large leaves, holes and what is not decoded. */
+static void assert_chain_follows_walks(const struct physmem *memory, const struct iommu_table *table, bool is_amd)
+{
+    const struct iommu_memory access = { .read = read_memory, .context = &memory };
+    const unsigned beyond = is_amd ? 63 : table->va_bits - 1;
+    struct iommu_chain chain = { .is_known = false };
+    uint64_t random = 1;
+    unsigned saved = 0;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t input = 0;
+        struct iommu_leaf leaf;
+
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        input = (random >> 60) << 12 | (random >> 20 & 0xfff);
+        if ((random >> 50 & 3) == 0) input |= bit(12 + 9 * (random >> 45 & 3));
+        if ((random >> 40 & 63) == 0) input |= bit(beyond);
+        leaf = iommu_walk_physmem(table, memory, input, random >> 38 & 1 ? IOMMU_WRITE : IOMMU_READ);
+        iommu_walk_on(table, &access, input, random >> 38 & 1 ? IOMMU_WRITE : IOMMU_READ, &chain);
+        assert_same_leaf(&chain.leaf, &leaf);
+        saved += leaf.reads - chain.leaf.reads;
+    }
+    assert_true(saved > 20000);
+}
+
+static void a_chain_of_walks_finds_what_walks_from_the_root_find(void **state)
+{
+    struct physmem memory = memory_new();
+    const struct iommu_table amd = amdv1(3);
+    struct iommu_table x86 = x86_64(47, 3);
+
+    (void)state;
+    put_path(&memory, true, 3, 0, 0);
+    put(&memory, 1, 0, table_at(0) | UINT64_C(0x2000000000000201)); /* IR only */
+    for (unsigned i = 0; i < 12; i++) put(&memory, 0, i, UINT64_C(0x6000000000100001) + i * TABLE_BYTES + (i & 2) * 32);
+    put(&memory, 1, 1, 0x6000000000200001);
+    put(&memory, 2, 1, 0x6000000040000001);
+    assert_chain_follows_walks(&memory, &amd, true);
+
+    put_path(&memory, false, 3, 0, 0);
+    put(&memory, 2, 0, table_at(1) | 0x25); /* not W */
+    for (unsigned i = 0; i < 12; i++) put(&memory, 0, i, 0x100027 + i * TABLE_BYTES);
+    put(&memory, 1, 1, 0x2000e7);
+    put(&memory, 2, 1, 0x400000e7);
+    assert_chain_follows_walks(&memory, &x86, false);
+    x86.sign_extend = true;
+    assert_chain_follows_walks(&memory, &x86, false);
+    physmem_destroy(&memory);
+}
+
 static void walkers_are_found_by_their_format(void **state)
 {
     (void)state;
@@ -394,6 +491,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(addresses_that_the_table_does_not_decode_are_not_canonical),
     cmocka_unit_test(a_narrow_sign_extended_table_indexes_its_own_bits_only),
     cmocka_unit_test(rights_are_the_and_of_the_path),
+    cmocka_unit_test(words_in_the_window_are_read_without_a_call),
+    cmocka_unit_test(a_chain_of_walks_finds_what_walks_from_the_root_find),
     cmocka_unit_test(walkers_are_found_by_their_format),
 };
 

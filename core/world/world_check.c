@@ -29,11 +29,10 @@ static void on_pt_violation(void *context, const struct pt_violation *found)
 static void check_dirty_run(struct world_table *table, const struct oracle_run *run)
 {
     const unsigned item_shift = run->shift - (run->shift - SHIFT_4K) % 9;
-    bool is_dirty = false;
+    bool is_dirty;
 
     if (!table->oracle.config.format->dirty_is_readable || item_shift == run->shift) return;
-    for (uint64_t offset = 0; offset < bit(run->shift) && !is_dirty; offset += bit(item_shift))
-        is_dirty = world_walk_is_dirty(table, run->start + offset);
+    is_dirty = world_any_dirty(table, run->start, run->start + low_mask(run->shift), bit(item_shift));
     if (is_dirty != run->dirty)
         world_differ_at(table, run->start, "a run of items is %sdirty\n", is_dirty ? "" : "not ");
 }

@@ -50,6 +50,23 @@ static void world_check_notices_every_wrong_bit_of_a_leaf(void **state)
     }
 }
 
+/* 200 leaves in one run: its ends and an even sample of 64 are walked, the 4th leaf is 3 * 199 / 63 = 9. */
+static void world_check_notices_wrong_ends_and_samples_of_a_long_run(void **state)
+{
+    static const uint64_t leaves[] = { 0, 9, 199 };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct world *world = world_new();
+
+        play_in(world, "world page_sizes=4K\nmap gpa=0x0 hpa=0x200000 length=800K\n");
+        change_item(world, leaves[i] << 12, bit(22));
+        assert_true(world_check(world) > 0);
+        assert_differs(world, "the hardware walk differs");
+        world_free(world);
+    }
+}
+
 static void an_op_notices_a_leaf_that_vanished_beside_it(void **state)
 {
     struct world *world = small_world();
@@ -406,6 +423,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(world_check_notices_every_wrong_bit_of_a_leaf),
+        cmocka_unit_test(world_check_notices_wrong_ends_and_samples_of_a_long_run),
         cmocka_unit_test(an_op_notices_a_leaf_that_vanished_beside_it),
         cmocka_unit_test(an_op_notices_a_leaf_that_nobody_mapped),
         cmocka_unit_test(unmap_and_map_results_are_compared),

@@ -35,6 +35,7 @@ struct world_table {
     struct pt pt;
     struct iommu_table walk;         /* as hardware is told to walk it */
     struct iommu_memory walk_memory; /* what the checks' walks read */
+    struct iommu_chain chain;        /* of the walks of one check, during which nothing is written */
     struct pt_gather gather;         /* of unmaps with sync=no */
     struct oracle_table oracle;
     struct leftovers leftovers; /* what a walk cache may hold of it */
@@ -116,7 +117,8 @@ bool world_may_lag(const struct world_table *table, uint64_t address, bool needs
 /* Once the table has its pool, and again when the pool has moved. */
 void world_aim_walks(struct world_table *table);
 struct iommu_leaf world_walk(struct world_table *table, uint64_t address);
-bool world_walk_is_dirty(struct world_table *table, uint64_t address);
+/* Does a walk of first, first + step, ... up to last find a dirty bit? */
+bool world_any_dirty(struct world_table *table, uint64_t first, uint64_t last, uint64_t step);
 void world_check_byte(struct world_table *table, uint64_t address);
 void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed);
 void world_check_run(struct world_table *table, const struct oracle_run *run);

@@ -25,29 +25,40 @@ void world_aim_walks(struct world_table *table)
                                                 .window_bytes = table_pool_size(pool) };
 }
 
-static inline void walk_for(struct world_table *table, uint64_t address, enum iommu_access access,
-                            struct iommu_leaf *leaf)
+/* The next walk begins at the root: memory may have changed since the last. */
+static void begin_walks(struct world_table *table)
+{
+    table->chain.is_known = false;
+}
+
+/* Valid until the next walk. */
+static const struct iommu_leaf *walk_for(struct world_table *table, uint64_t address, enum iommu_access access)
 {
     table->world->totals.walks++;
-    iommu_walk_to(&table->walk, &table->walk_memory, address, access, leaf);
+    iommu_walk_on(&table->walk, &table->walk_memory, address, access, &table->chain);
+    return &table->chain.leaf;
 }
 
 struct iommu_leaf world_walk(struct world_table *table, uint64_t address)
 {
-    struct iommu_leaf leaf;
-
-    walk_for(table, address, IOMMU_READ, &leaf);
-    if (leaf.fault == IOMMU_PERMISSION) walk_for(table, address, IOMMU_WRITE, &leaf);
-    return leaf;
+    begin_walks(table);
+    if (walk_for(table, address, IOMMU_READ)->fault == IOMMU_PERMISSION) {
+        begin_walks(table);
+        walk_for(table, address, IOMMU_WRITE);
+    }
+    return table->chain.leaf;
 }
 
-bool world_walk_is_dirty(struct world_table *table, uint64_t address)
+bool world_any_dirty(struct world_table *table, uint64_t first, uint64_t last, uint64_t step)
 {
-    struct iommu_leaf leaf;
+    begin_walks(table);
+    for (uint64_t at = first;; at += step) {
+        const struct iommu_leaf *leaf = walk_for(table, at, IOMMU_READ);
 
-    walk_for(table, address, IOMMU_READ, &leaf);
-    if (leaf.fault == IOMMU_PERMISSION) walk_for(table, address, IOMMU_WRITE, &leaf);
-    return leaf.dirty;
+        if (leaf->fault == IOMMU_PERMISSION) leaf = walk_for(table, at, IOMMU_WRITE);
+        if (leaf->dirty) return true;
+        if (last - at < step) return false;
+    }
 }
 
 /* Is the dirty bit right? A run is dirty when any of its items is, so a clean item of a dirty run proves nothing. */
@@ -74,26 +85,23 @@ static bool leaf_fits(const struct world_table *table, const struct oracle_leaf 
 static void check_mapped(struct world_table *table, const struct oracle_leaf *leaf, uint64_t address)
 {
     const bool readable = table->oracle.config.format->read_is_implied || leaf->prot & ORACLE_READ;
-    struct iommu_leaf walk;
+    const struct iommu_leaf *walk = walk_for(table, address, readable ? IOMMU_READ : IOMMU_WRITE);
     hpa_t found = { 0 };
 
-    walk_for(table, address, readable ? IOMMU_READ : IOMMU_WRITE, &walk);
-    if (!leaf_fits(table, leaf, address, &walk)) {
+    if (!leaf_fits(table, leaf, address, walk)) {
         world_differ_at(table, address, "the hardware walk differs from the oracle\n");
         return;
     }
-    if (!pt_iova_to_phys(&table->pt, iova(address), &found) || found.value != walk.address)
+    if (!pt_iova_to_phys(&table->pt, iova(address), &found) || found.value != walk->address)
         world_differ_at(table, address, "iova_to_phys differs from the oracle\n");
 }
 
 static void check_absent(struct world_table *table, uint64_t address)
 {
     const enum iommu_fault expected = oracle_decodes(&table->oracle, address) ? IOMMU_NOT_PRESENT : IOMMU_CANONICAL;
-    struct iommu_leaf walk;
     hpa_t found;
 
-    walk_for(table, address, IOMMU_READ, &walk);
-    if (walk.fault != expected)
+    if (walk_for(table, address, IOMMU_READ)->fault != expected)
         world_differ_at(table, address, "the hardware walk finds something: expected fault=%s\n",
                         iommu_fault_name(expected));
     else if (pt_iova_to_phys(&table->pt, iova(address), &found))
@@ -104,6 +112,7 @@ void world_check_byte(struct world_table *table, uint64_t address)
 {
     struct oracle_leaf leaf;
 
+    begin_walks(table);
     if (oracle_find(&table->oracle, address, &leaf))
         check_mapped(table, &leaf, address);
     else
@@ -155,6 +164,7 @@ void world_check_range(struct world_table *table, uint64_t first, uint64_t last,
     uint64_t skip = 0;
     struct oracle_run run;
 
+    begin_walks(table);
     for (uint64_t from = first; oracle_next_run(&table->oracle, from, last, &run); from = oracle_run_last(&run) + 1) {
         const uint64_t leaves = run.length >> run.shift;
         uint64_t index = skip;
@@ -170,6 +180,7 @@ void world_check_run(struct world_table *table, const struct oracle_run *run)
 {
     const uint64_t leaves = run->length >> run->shift;
 
+    begin_walks(table);
     if (leaves <= WORLD_RUN_SAMPLE) {
         for (uint64_t index = 0; index < leaves; index++) check_leaf(table, run, index, false);
         return;
