@@ -3,12 +3,13 @@
  *
  * Input:  op records or a text script (fuzz.h). RMP ops run as they are. Ops on tables and devices stand for RMP ops on
  *         pages used before (as_rmp_op), so that the scripts' mutator, which knows nothing of this target, still draws
- *         sequences of instructions: evict puts a page in use or out of it, what is left queries and reads.
+ *         sequences of instructions: evict puts a page in use or out of it, dirty_read is a guest at VMPL 1 or 2 that
+ *         adjusts and validates, what is left queries and reads.
  * Oracle: core/oracle/ownership: result of each instruction; after each, the entries at the page and at the edges of
  *         its 2M region as RMPQUERY, RMPREAD and a lookup show them. rmp_check, every assigned page and the sub-page
  *         counts of the regions touched: at the end of each input, and after every op of one input in 256, which has
  *         every page of those regions looked at in the end as well.
- * Limits: 256 ops. Nothing is kept between inputs but the counters below. The oracle knows callers at VMPL0 only.
+ * Limits: 256 ops. Nothing is kept between inputs but the counters below.
  */
 #include "fuzz.h"
 
@@ -114,14 +115,14 @@ static struct op op_on_recent(const struct run *run, enum op_kind kind, uint64_t
     return op;
 }
 
-/* RMP ops, evict and the kinds that only look stay what they are. */
+/* RMP ops, dirty_read, evict and the kinds that only look stay what they are. */
 static struct op as_rmp_op(const struct run *run, const struct op *op)
 {
     switch (op_kind_of(op)) {
     case OP_MAP: return update_of_map(op);
     case OP_UNMAP: return op_on_recent(run, OP_RMPUPDATE, op_get(op, FIELD_INPUT));
     case OP_CUT: return op_on_recent(run, OP_PSMASH, op_get(op, FIELD_AT));
-    case OP_DIRTY_READ: return op_on_recent(run, OP_RMPADJUST, op_get(op, FIELD_INPUT));
+    case OP_INV_PAGES: return op_on_recent(run, OP_RMPADJUST, op_get(op, FIELD_INPUT));
     case OP_DMA: return op_on_recent(run, OP_PVALIDATE, op_get(op, FIELD_INPUT));
     default: return *op;
     }
@@ -376,6 +377,36 @@ static void do_guest_op(struct run *run, const struct op *op)
     }
 }
 
+/* RMPADJUST, then PVALIDATE, by a guest at VMPL 1 or 2 on its own page: may give what it has, to those below it. */
+static void do_from_below(struct run *run, uint64_t number)
+{
+    const uint64_t address = recent_page(run, number)->hpa;
+    const uint64_t drawn = number * UINT64_C(0x9e3779b97f4a7c15) >> 40;
+    const unsigned caller = 1 + (drawn & 1);
+    const unsigned vmpl = drawn >> 1 & 3;
+    const uint8_t rights = drawn >> 3 & OWNER_ALL_RIGHTS;
+    const struct owner_page page = ownership_lookup(&ownership, address);
+    const struct rmp_guest_page guest = { .page = hpa(address),
+                                          .gpa = gpa(page.gpa),
+                                          .asid = page.asid,
+                                          .size = page.is_large ? RMP_2M : RMP_4K,
+                                          .vmpl = caller };
+    const struct owner_guest_page owner = { address, page.gpa, page.asid, page.is_large };
+    const bool is_misaligned = !is_aligned(page.gpa, page.is_large ? SHIFT_2M : SHIFT_4K);
+    const enum rmp_result result = rmp_adjust(rmp, &guest, vmpl, rights, !page.vmsa);
+    enum owner_result expected = OWNER_FAIL_PERMISSION;
+
+    if (is_misaligned)
+        expected = OWNER_FAIL_INPUT;
+    else if (vmpl > caller && (!page.assigned || !page.asid || page.immutable))
+        expected = OWNER_NPF;
+    else if (vmpl > caller && !(rights & ~page.rights[caller]))
+        expected = ownership_adjust(&ownership, &owner, vmpl, rights, page.vmsa);
+    compare_result(run, (int)expected, result);
+    compare_result(run, is_misaligned ? OWNER_FAIL_INPUT : OWNER_FAIL_PERMISSION,
+                   rmp_pvalidate(rmp, &guest, !page.validated));
+}
+
 static void do_op(struct run *run, const struct op *op)
 {
     uint64_t page;
@@ -385,6 +416,7 @@ static void do_op(struct run *run, const struct op *op)
     case OP_PSMASH: do_psmash(run, op); break;
     case OP_PVALIDATE:
     case OP_RMPADJUST: do_guest_op(run, op); break;
+    case OP_DIRTY_READ: do_from_below(run, op_get(op, FIELD_INPUT)); break;
     case OP_EVICT: toggle_in_use(run, op_get(op, FIELD_INPUT)); break;
     default: break;
     }
