@@ -160,6 +160,12 @@ class RunTest(unittest.TestCase):
         self.refused("cannot write in /nowhere", "--json", "/nowhere/x.json", "start", "start")
         self.refused("no-list.txt: No such file", "--cases", "no-list.txt", "start", "start")
 
+    def test_help_exits_0(self):
+        for script in ("gate", "gate-rates"):
+            result = self.gate("--help", script=script)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn(f"usage: scripts/{script} ", result.stdout)
+
     def test_rates_refuse_what_they_do_not_know(self):
         self.refused("unrecognized arguments: --bogus", "--bogus", script="gate-rates")
         self.refused("expected a number", "--aa", "many", script="gate-rates")
@@ -231,6 +237,10 @@ class RunTest(unittest.TestCase):
             self.assertEqual(self.state(), before)
             self.assertEqual(len(self.git("worktree", "list").splitlines()), 1)
             self.assertFalse(os.path.exists(os.path.join(self.root, "build", "gate")))
+            self.assertEqual(self.gate("start", "comment").returncode, 0)
+            shutil.rmtree(os.path.join(self.root, "build"))
+            self.assertEqual(self.gate("--clean").returncode, 0)
+            self.assertEqual(len(self.git("worktree", "list").splitlines()), 1)
         finally:
             self.git("reset", "-q", "--hard", "start")
             self.git("clean", "-fdq", "core")

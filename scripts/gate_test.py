@@ -148,6 +148,18 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual((finding.verdict, finding.time.pairs), (statistics.SAME, 80))
         self.assertEqual(calls[CASE.name], 4)
 
+    def test_without_time_for_more_pairs_an_open_case_passes(self):
+        generator = numpy.random.default_rng(6)
+        asked = []
+
+        def collect(some, why):
+            asked.append(why)
+            return None if why == judge.OPEN else {case.name: draw(1.02, generator, 0.5) for case in some}
+
+        finding = judge.judge([CASE], {CASE.name: SAME_COUNT}, collect, 1)[0]
+        self.assertEqual((finding.verdict, finding.time.pairs), (statistics.SAME, 20))
+        self.assertEqual(asked, [judge.EVERY, judge.OPEN])
+
     def test_a_small_slowdown_passes(self):
         finding, _ = self.decide(sets=[1.02], spread=0.002)
         self.assertEqual((finding.verdict, finding.time.pairs), (statistics.SAME, 20))
@@ -164,27 +176,27 @@ class JudgeTest(unittest.TestCase):
 
 class ReadingTest(unittest.TestCase):
     def test_a_case_list_is_patterns_and_counts(self):
-        found = cases.parse("# a comment\nmap/*/x 10 # why\n\nunmap/y 3\n", "list")
-        self.assertEqual(found, [("map/*/x", 10), ("unmap/y", 3)])
+        found = cases.parse("# a comment\nmap/*/x 10 # why\n\nunmap/y 3 4\n", "list")
+        self.assertEqual(found, [("map/*/x", 10, 15), ("unmap/y", 3, 4)])
 
     def test_a_bad_case_list_names_its_line(self):
-        for text, words in (("a\n", "list:1: "), ("a 1\nb 0\n", "list:2: "), ("a 1 2\n", "list:1: "), ("#\n", "no cases")):
+        for text, words in (("a\n", "list:1: "), ("a 1\nb 0\n", "list:2: "), ("a 1 2 3\n", "list:1: "), ("a 1 b\n", "list:1: "), ("#\n", "no cases")):
             with self.assertRaisesRegex(CannotMeasure, words):
                 cases.parse(text, "list")
 
     def test_only_what_both_commits_have_is_measured(self):
-        patterns = [("map/*", 5), ("map/a", 7), ("gone", 1)]
+        patterns = [("map/*", 5, 2), ("map/a", 7, 3), ("gone", 1, 1)]
         chosen, notes = cases.choose(patterns, ["map/a", "map/b"], ["map/c", "map/a"])
-        self.assertEqual(chosen, [cases.Case("map/a", 5)])
+        self.assertEqual(chosen, [cases.Case("map/a", 5, 2)])
         self.assertEqual(
             notes, ["only in base, not measured: map/b", "only in head, not measured: map/c", "in neither commit: gone"]
         )
 
     def test_nothing_in_common_is_no_pass(self):
         with self.assertRaisesRegex(CannotMeasure, "no case of the list in common"):
-            cases.choose([("map/*", 5)], ["map/a"], ["map/b"])
+            cases.choose([("map/*", 5, 2)], ["map/a"], ["map/b"])
         with self.assertRaisesRegex(CannotMeasure, "--case nope: matches no case"):
-            cases.choose([("map/*", 5)], ["map/a"], ["map/a"], ["nope"])
+            cases.choose([("map/*", 5, 2)], ["map/a"], ["map/a"], ["nope"])
 
     def test_the_case_list_is_one_of_this_benchmark(self):
         patterns = cases.load(os.path.join(HERE, "gate_cases.txt"))
@@ -204,10 +216,10 @@ class ReadingTest(unittest.TestCase):
         return json.dumps({"benchmarks": [{**each, "cpu_time": time} for time in times]})
 
     def test_a_sample_is_the_lower_third_of_the_repetitions_in_ns(self):
-        self.assertEqual(pairs.lower_third_ns(self.bench_json(range(15, 0, -1)), "c"), 6000.0)
+        self.assertEqual(pairs.lower_third_ns(self.bench_json(range(15, 0, -1)), cases.Case("c", 1)), 6000.0)
 
     def test_missing_failed_and_foreign_repetitions_are_no_sample(self):
-        ones = [1] * pairs.REPETITIONS
+        ones = [1] * cases.REPETITIONS
         for text in (
             self.bench_json(ones[1:]),
             self.bench_json(ones, error_occurred=True),
@@ -218,7 +230,7 @@ class ReadingTest(unittest.TestCase):
             "nonsense",
         ):
             with self.assertRaises(CannotMeasure):
-                pairs.lower_third_ns(text, "c")
+                pairs.lower_third_ns(text, cases.Case("c", 1))
 
     def test_half_of_the_pairs_begin_with_base(self):
         orders = pairs.balanced(24, random.Random(1))

@@ -7,22 +7,27 @@ from gatelib.child import run
 from gatelib.failure import CannotMeasure
 
 
+REPETITIONS = 15
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
     operations: int  # for --count: the same in every run, so that counts can be compared
+    repetitions: int = REPETITIONS  # in a sample of its time
 
 
 def parse(text, place):
-    """[(pattern, operations)] of a case list: `PATTERN OPERATIONS`, # begins a comment."""
+    """[(pattern, operations, repetitions)] of a list of `PATTERN OPERATIONS [REPETITIONS]`, # begins a comment."""
     patterns = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words) != 2 or not words[1].isdecimal() or int(words[1]) == 0:
-            raise CannotMeasure(f"{place}:{number}: expected PATTERN OPERATIONS, found: {' '.join(words)}")
-        patterns.append((words[0], int(words[1])))
+        numbers = [int(word) for word in words[1:] if word.isdecimal()]
+        if len(words) not in (2, 3) or len(numbers) != len(words) - 1 or 0 in numbers:
+            raise CannotMeasure(f"{place}:{number}: expected PATTERN OPERATIONS [REPETITIONS]: {' '.join(words)}")
+        patterns.append((words[0], *(numbers + [REPETITIONS])[:2]))
     if not patterns:
         raise CannotMeasure(f"{place}: no cases")
     return patterns
@@ -49,11 +54,11 @@ def choose(patterns, base_names, head_names, only=()):
     only one of them has. `only`: further patterns, of which each case must match one.
     """
     cases, notes = {}, []
-    for pattern, operations in patterns:
+    for pattern, operations, repetitions in patterns:
         base, head = fnmatch.filter(base_names, pattern), fnmatch.filter(head_names, pattern)
         for name in base:
             if name in head and (not only or any(fnmatch.fnmatchcase(name, each) for each in only)):
-                cases.setdefault(name, Case(name, operations))
+                cases.setdefault(name, Case(name, operations, repetitions))
         notes += [f"only in base, not measured: {name}" for name in base if name not in head]
         notes += [f"only in head, not measured: {name}" for name in head if name not in base]
         if not base and not head:

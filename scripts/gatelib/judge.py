@@ -7,6 +7,8 @@ from gatelib import statistics
 # On a quiet machine one round decides. Under load an interval of 20 pairs can be 40 % wide.
 ROUNDS_MAX = 4
 
+EVERY, OPEN, SUSPECTS = "every case", "open cases, more", "suspects, afresh"
+
 
 @dataclass
 class Finding:
@@ -29,11 +31,11 @@ def judge(cases, counts, collect, seed):
     """
     Findings in the order of `cases`. collect(cases, why) measures fresh pairs, {name: [(base, head)]}. It is called
     for every case, again for those that stay open, and then in the same way for the suspects alone, if there are any;
-    no pair of the first set is used in the second. The seed is the bootstrap's.
+    no pair of the first set is used in the second. For OPEN it may return None: no time. The seed is the bootstrap's.
     """
     first, times = settle(cases, counts, collect, seed)
     suspects = [case for case in cases if statistics.is_suspect(times[case.name])]
-    second, again = settle(suspects, counts, lambda some, _: collect(some, "suspects, afresh"), seed + 1)
+    second, again = settle(suspects, counts, lambda some, why: collect(some, SUSPECTS if why == EVERY else why), seed + 1)
     findings = []
     for case in cases:
         name = case.name
@@ -50,7 +52,9 @@ def settle(cases, counts, collect, seed):
     for index in range(ROUNDS_MAX):
         if not still_open:
             break
-        fresh = collect(still_open, "open cases, more" if index else "every case")
+        fresh = collect(still_open, OPEN if index else EVERY)
+        if fresh is None:
+            break
         for case in still_open:
             samples[case.name] += fresh[case.name]
             times[case.name] = statistics.interval(samples[case.name], seed)

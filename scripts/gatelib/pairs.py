@@ -14,7 +14,6 @@ from gatelib.failure import CannotMeasure
 # processor between two timed sections is told too little time (bench.h). Measured on a shared two-core VM at load 5,
 # base against itself, quartile distance of the ratios: 1 % so, 2 % with the median, 60 to 90 % with the fastest of
 # five repetitions of 1 ms.
-REPETITIONS = 15
 MIN_SECONDS = 0.0003
 
 
@@ -32,13 +31,13 @@ class Sampler:
             side.program,
             f"--benchmark_filter=^{re.escape(case.name)}$",
             f"--benchmark_min_time={MIN_SECONDS}",
-            f"--benchmark_repetitions={REPETITIONS}",
+            f"--benchmark_repetitions={case.repetitions}",
             "--benchmark_format=json",
         ]
         result = run(command, self.deadline, "measuring times", environment=self.environment)
         if result.status != 0:
             raise CannotMeasure(f"{case.name} fails at {side.name} {side.commit[:12]}:\n{result.tail()}")
-        return lower_third_ns(result.stdout, case.name)
+        return lower_third_ns(result.stdout, case)
 
     def collect(self, cases, pairs, generator):
         """{name: [(base ns, head ns)]}: a pair of every case, then the next of every case, cases shuffled each time."""
@@ -70,17 +69,17 @@ def balanced(pairs, generator):
     return orders
 
 
-def lower_third_ns(text, name):
+def lower_third_ns(text, case):
     """A third of the repetitions took less, by cpu_time in Google Benchmark's JSON."""
     units = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
     try:
         times = [
             float(each["cpu_time"]) * units[each["time_unit"]]
             for each in json.loads(text)["benchmarks"]
-            if each["run_name"] == name and each["run_type"] == "iteration" and not each.get("error_occurred")
+            if each["run_name"] == case.name and each["run_type"] == "iteration" and not each.get("error_occurred")
         ]
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotMeasure(f"{name}: the benchmark's JSON is not as expected: {error!r}") from error
-    if len(times) != REPETITIONS or min(times) <= 0:
-        raise CannotMeasure(f"{name}: expected {REPETITIONS} positive times, found {times}")
+        raise CannotMeasure(f"{case.name}: the benchmark's JSON is not as expected: {error!r}") from error
+    if len(times) != case.repetitions or min(times) <= 0:
+        raise CannotMeasure(f"{case.name}: expected {case.repetitions} positive times, found {times}")
     return sorted(times)[len(times) // 3]
