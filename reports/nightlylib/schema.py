@@ -20,6 +20,22 @@ FUZZ_KEYS = {
 }
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
+# Every part's file. What does not end in .json is text and is not read as anything else.
+FILES = {
+    "bench": "bench.json",
+    "inputs": "inputs.json",
+    "fuzz": "fuzz.json",
+    "findings": "findings.json",
+    "perf": "perf.json",
+    "flamegraph": "flamegraph.svg",
+    "hyperfine": "hyperfine.json",
+    "gate": "gate.json",
+    "metrics": "metrics.txt",
+}
+TIERS = ("pmu", "software", "callgrind")  # the best first
+SEVERITY = ("LOSES DMA", "STALE", "EXPANDS")  # of findings, the worst first
+NUMBER = (int, float)
+
 
 class Invalid(Exception):
     """A file is missing or is not what README.md says. The text is the whole message."""
@@ -99,18 +115,125 @@ def check_inputs(inputs, path):
             need(isinstance(entry.get(key), kind), path, f"{place}: {key} is {entry.get(key)!r}")
 
 
-CHECKS = {"bench": check_bench, "fuzz": check_fuzz, "inputs": check_inputs}
+def check_keys(value, kinds, path, place):
+    """An object that has every key of `kinds`, each of that kind; further keys are for later versions."""
+    need(isinstance(value, dict), path, f"{place} is not an object")
+    for key, kind in kinds.items():
+        inner = value.get(key)
+        good = isinstance(inner, kind) and (kind is bool or not isinstance(inner, bool))
+        need(good, path, f"{place}: {key} is {inner!r}")
+
+
+def check_list(value, path, place=""):
+    need(isinstance(value, list), path, f"{place} is not a list".strip())
+    return [(f"{place}[{index}]", entry) for index, entry in enumerate(value)]
+
+
+FINDING_KEYS = {
+    "key": str,
+    "finding": str,
+    "rule": str,
+    "hw": str,
+    "title": str,
+    "target": str,
+    "count": int,
+    "first_exec": int,
+    "first_seconds": NUMBER,
+    "ops": int,
+    "script": str,
+    "confirmed": bool,
+    "steps": list,
+}
+
+
+def check_findings(findings, path):
+    for place, entry in check_list(findings, path):
+        check_keys(entry, FINDING_KEYS, path, place)
+        need(entry["finding"] in SEVERITY, path, f"{place}: finding is {entry['finding']!r}")
+        folder, name = os.path.split(entry["script"])
+        need(folder == "findings" and name.endswith(".ops"), path, f"{place}: script is {entry['script']!r}")
+        for inner, step in check_list(entry["steps"], path, f"{place}.steps"):
+            check_keys(step, {"op": str, "words": str}, path, inner)
+    ranks = [SEVERITY.index(entry["finding"]) for entry in findings]
+    need(ranks == sorted(ranks), path, "the most severe is not first")
+
+
+def check_perf(perf, path):
+    check_keys(perf, {"tier": str, "why": str, "families": list, "instructions": list}, path, "it")
+    need(perf["tier"] in TIERS, path, f"tier is {perf['tier']!r}")
+    kinds = {"family": str, "tier": str, "cases": list, "seconds": NUMBER, "events": dict, "command": list}
+    for place, entry in check_list(perf["families"], path, "families"):
+        check_keys(entry, kinds, path, place)
+        need(entry["tier"] in TIERS, path, f"{place}: tier is {entry['tier']!r}")
+        for name, event in entry["events"].items():
+            check_keys(event, {"value": NUMBER, "unit": str}, path, f"{place}.events.{name}")
+    for place, entry in check_list(perf["instructions"], path, "instructions"):
+        check_keys(entry, {"case": str, "per_op": NUMBER, "tier": str}, path, place)
+    if perf.get("flamegraph") is not None:
+        kinds = {"svg": str, "samples": int, "seconds": NUMBER, "event": str, "command": list}
+        check_keys(perf["flamegraph"], kinds, path, "flamegraph")
+
+
+def check_hyperfine(hyperfine, path):
+    need(isinstance(hyperfine, dict), path, "not an object")
+    kinds = {"command": str, "mean": NUMBER, "median": NUMBER, "min": NUMBER, "max": NUMBER, "times": list}
+    for place, entry in check_list(hyperfine.get("results"), path, "results"):
+        check_keys(entry, kinds, path, place)  # stddev is null after a single run
+        need(entry["times"] and all(is_number(each) for each in entry["times"]), path, f"{place}: times are no numbers")
+
+
+def check_gate(gate, path):
+    kinds = {"schema": int, "commit": str, "date": str, "machine": dict, "settings": dict, "rates": list}
+    check_keys(gate, kinds, path, "it")
+    need(gate["rates"], path, "no rates")
+    for place, row in check_list(gate["rates"], path, "rates"):
+        check_keys(row, {"percent": NUMBER, "loaded": bool, "decisions": int, "ratio": NUMBER}, path, place)
+        for name in ("found", "found_by_time", "suspected"):
+            kinds = {"count": int, "share": NUMBER, "low": NUMBER, "high": NUMBER}
+            check_keys(row.get(name), kinds, path, f"{place}.{name}")
+
+
+def check_flamegraph(text, path):
+    need(text.lstrip().startswith("<svg"), path, "not an SVG")
+
+
+def check_metrics(text, path):
+    need(text.endswith("# EOF\n"), path, "does not end in # EOF")
+
+
+CHECKS = {
+    "bench": check_bench,
+    "fuzz": check_fuzz,
+    "inputs": check_inputs,
+    "findings": check_findings,
+    "perf": check_perf,
+    "hyperfine": check_hyperfine,
+    "gate": check_gate,
+    "flamegraph": check_flamegraph,
+    "metrics": check_metrics,
+}
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_result(folder):
-    """run.json and every file that it names, checked: {'run': ..., 'bench': ..., ...}. Raises Invalid."""
+    """
+    run.json and every file that it names, checked: {'run': ..., 'bench': ..., ...}; flamegraph and metrics are texts.
+    Raises Invalid.
+    """
     path = os.path.join(folder, "run.json")
     run = read_json(path)
     check_run(run, path)
     result = {"run": run}
     for name, file in run["files"].items():
         path = os.path.join(folder, file)
-        result[name] = read_json(path)
+        result[name] = read_json(path) if file.endswith(".json") else read_text(path)
         if name in CHECKS:
             CHECKS[name](result[name], path)
     return result
