@@ -302,6 +302,7 @@ static void begin_records(struct world *world, const struct op *op)
     world->pasid_count = 0;
     world->pasids_overflowed = false;
     fills_reset(&world->fills);
+    history_reset(&world->history);
 }
 
 int world_begin(struct world *world, const struct op *op, char *message, size_t size)

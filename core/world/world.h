@@ -36,6 +36,7 @@
 #include "iommu/iommu.h"
 #include "pt/engine.h"
 #include "script/op.h"
+#include "world/world_rule.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,9 +50,6 @@ enum {
 
 struct world;
 
-enum world_finding { FINDING_NONE, FINDING_STALE, FINDING_LOSES_DMA, FINDING_EXPANDS, FINDING_KINDS };
-const char *world_finding_name(enum world_finding finding); /* "STALE", "LOSES DMA", "EXPANDS" */
-
 /* What an op did. Which fields mean something depends on the op; world_print_outcome knows. */
 struct world_outcome {
     enum op_kind kind;
@@ -62,6 +60,7 @@ struct world_outcome {
     enum rmp_result rmp; /* RMP ops */
     struct iommu_outcome dma;
     enum world_finding finding;
+    enum world_rule rule; /* of the finding */
     bool is_difference; /* see world_difference */
     bool is_skipped; /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
 };

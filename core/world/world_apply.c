@@ -79,6 +79,8 @@ static void do_rmpupdate(struct world *world, const struct op *op, struct world_
     compare_rmp(world, op, ownership_update(&world->ownership, page, &owner), outcome->rmp);
     check_owners_around(world, page);
     if (outcome->rmp != RMP_OK) return;
+    history_note_conversion(&world->history,
+                            &(struct history_conversion){ first, first + length - 1, world->op_number });
     iommu_rmp_changed(world->iommu, hpa(first), length);
     if (world->switches.invalidate_on_rmpupdate) fills_invalidate_hpa(&world->fills, first, first + length - 1);
 }

@@ -91,6 +91,7 @@ static void judge_stale(struct dma *dma, struct world_outcome *outcome, uint64_t
     if (oracle_wants(&dma->world->machine, &dma->access, &wanted) && wanted == outcome->dma.hpa.value) return;
     if (world_may_lag(dma->s2, gpa_then, true)) return;
     if (dma->s1 && world_may_lag(dma->s1, dma->access.address, true)) return;
+    dma->gpa_reached = gpa_then;
     outcome->finding = FINDING_STALE;
 }
 
@@ -222,6 +223,8 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
     };
 
     fills_add(&dma->world->fills, &dma->tag, &fill);
+    history_note_fill(&dma->world->history,
+                      &(struct history_fill){ fill.input, fill.hpa, dma->world->op_number, dma->tag, fill.shift });
 }
 
 /*
@@ -327,6 +330,7 @@ void world_do_dma(struct world *world, const struct op *op, struct world_outcome
         check_hit(&dma, outcome);
     else
         check_miss(&dma, outcome);
+    if (outcome->finding != FINDING_NONE) outcome->rule = world_rule_of(&dma, outcome);
 }
 
 void world_do_evict(struct world *world, const struct op *op, struct world_outcome *outcome)

@@ -22,7 +22,11 @@ struct dma {
     struct fill_tag tag;
     enum block block;
     struct guest_tables guest;
+    uint64_t gpa_reached; /* of a STALE access: where its translation came from */
 };
+
+/* world_rule.c: the rule that the outcome's finding breaks. */
+enum world_rule world_rule_of(const struct dma *dma, const struct world_outcome *outcome);
 
 void world_look_at_guest_tables(struct dma *dma);
 void world_look_at_host_tables(struct dma *dma);

@@ -8,6 +8,7 @@
 #include "oracle/oracle_dma.h"
 #include "oracle/ownership.h"
 #include "world/world.h"
+#include "world/world_history.h"
 
 enum {
     WORLD_TABLES = 3, /* S2 (or the only stage) of domain 0 and 1, S1 of domain 0 */
@@ -76,6 +77,7 @@ struct world {
     struct oracle_machine machine;
     struct iommu_switches switches;
     struct fills fills;
+    struct history history;
     struct world_command queue[WORLD_QUEUE_MAX];
     unsigned queued;
     uint32_t pasids[WORLD_PASIDS_MAX]; /* seen on devices with S1: what a driver must invalidate */

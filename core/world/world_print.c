@@ -5,13 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-const char *world_finding_name(enum world_finding finding)
-{
-    static const char *const names[] = { "none", "STALE", "LOSES DMA", "EXPANDS" };
-
-    return (unsigned)finding < FINDING_KINDS ? names[finding] : "?";
-}
-
 static const char *error_name(int error)
 {
     switch (-error) {
