@@ -289,7 +289,6 @@ enum rmp_result rmp_read(const struct rmp *rmp, hpa_t page, struct rmp_state *st
 
 bool rmp_region_is_shared(const struct rmp *rmp, hpa_t page)
 {
-    if (page.value >= rmp->covered_bytes) return true;
     const struct rmp_region *region = rmp_region_find(rmp, page);
 
     return !region || (!slot_is_assigned(&region->head) && region->subpage_count == 0);

@@ -143,7 +143,10 @@ bool rmp_lookup(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry);
 /* The entry stored for the page itself, followers as they are. For checkers and dumps. */
 bool rmp_raw_entry(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry);
 
-/* Are all 512 pages of the 2M region around `page` unassigned? O(1) by the sub-page count. Outside the table: true. */
+/*
+ * Are all 512 pages of the 2M region around `page` unassigned? O(1) by the sub-page count. Pages outside the table are;
+ * where the table ends inside a region, those before its end count, whichever page is asked about.
+ */
 bool rmp_region_is_shared(const struct rmp *rmp, hpa_t page);
 
 /* Mark a page in use by a running VMRUN, or not. False: outside the table. */

@@ -288,6 +288,20 @@ static void region_is_shared_only_while_all_512_pages_are_unassigned(void **stat
     assert_true(rmp_region_is_shared(rmp, hpa(COVERED)));
 }
 
+/* A 2M leaf reaches the covered part too, whichever byte of it is touched. */
+static void region_that_the_table_ends_in_is_shared_as_a_whole_or_not(void **state)
+{
+    struct rmp *rmp = rmp_new(HEAD + 0x3000);
+
+    (void)state;
+    assert_true(rmp_region_is_shared(rmp, hpa(HEAD + 0x3000)));
+    assign(rmp, HEAD + 0x2000, RMP_4K);
+    assert_false(rmp_region_is_shared(rmp, hpa(HEAD + 0x1000)));
+    assert_false(rmp_region_is_shared(rmp, hpa(HEAD + 0x3000)));
+    assert_true(rmp_region_is_shared(rmp, hpa(HEAD + 0x200000)));
+    rmp_free(rmp);
+}
+
 static void four_tebibytes_cost_only_what_is_touched(void **state)
 {
     const uint64_t covered = UINT64_C(4) << 40;
@@ -424,6 +438,7 @@ int main(int argc, char **argv)
         CASE(psmash_refuses_what_is_not_an_assigned_2m_page),
         CASE(psmash_refuses_a_page_of_which_a_part_is_in_use),
         CASE(region_is_shared_only_while_all_512_pages_are_unassigned),
+        CASE(region_that_the_table_ends_in_is_shared_as_a_whole_or_not),
         CASE(four_tebibytes_cost_only_what_is_touched),
         CASE(reset_forgets_everything_and_changes_coverage),
         CASE(results_have_the_names_of_the_manual),
