@@ -4,11 +4,11 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+from gatelib import callgrind
 from gatelib.child import end_all, run
 from gatelib.failure import CannotMeasure
 from gatelib.statistics import Count
 
-COLLECTED = re.compile(r"Collected : ([0-9]+)")
 FUNCTION = re.compile(r"\s*([0-9,]+) +\([ 0-9.]+%\)  (.*?)(?: \[[^]]*\])?$")
 
 # -ffile-prefix-map makes file names relative to ., and callgrind puts the build folder before them.
@@ -47,13 +47,12 @@ class Counter:
     def count(self, side, case):
         """Instructions of case.operations operations; set-up and verification are not collected."""
         out = self.out_file(side, case)
-        command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}"]
-        command += [side.program, "--count", str(case.operations), case.name]
+        command = callgrind.command(side.program, case.name, case.operations, out)
         result = run(command, self.deadline, "counting instructions", environment=self.environment)
-        found = COLLECTED.search(result.stderr)
-        if result.status != 0 or not found or int(found.group(1)) == 0:
+        instructions = callgrind.collected(result.stderr)
+        if result.status != 0 or not instructions:
             raise CannotMeasure(f"{case.name}: no count at {side.name} {side.commit[:12]}:\n{result.tail()}")
-        return int(found.group(1))
+        return instructions
 
     def changes(self, case, most=3):
         """The functions whose own instructions changed most: [(name, change per operation)], the largest first."""
