@@ -13,18 +13,36 @@
 
 #include <stdbool.h>
 
+/*
+ * X(name, the fuzz target that finds it, what is wrong). In brackets, the entry of the bug history it is drawn from:
+ * facts of formats.md 5 by number, of rmp.md 8 by number with #.
+ */
 #define FAULT_LIST(X)                                                                                                  \
-    X(PT_GATHER_REQUESTED_LENGTH, "unmap gathers the length asked for, not the length removed")                        \
-    X(PT_SKIP_LAST_OF_RUN, "map leaves out the last item of a contiguous run")                                         \
-    X(PT_OVERWRITE_LEAF, "map does not see a leaf in the way when it is not the first item")                           \
-    X(PT_LOSE_MAPPED_ON_NOMEM, "map forgets its progress when an allocation fails")                                    \
-    X(PT_GREEDY_IGNORES_TARGET, "the page size is chosen by the alignment of the iova alone")                          \
-    X(PT_FREE_BEFORE_SYNC, "unmap frees a table before the sync that covers it")                                       \
-    X(PT_CUT_LOSES_DIRTY, "cut does not carry the dirty bit into the parts")
+    X(PT_GATHER_REQUESTED_LENGTH, fuzz_engine, "unmap gathers the length asked for, not the length removed [3]")       \
+    X(PT_SKIP_LAST_OF_RUN, fuzz_engine, "map leaves out the last item of a contiguous run")                            \
+    X(PT_OVERWRITE_LEAF, fuzz_engine, "map does not see a leaf in the way when it is not the first item")              \
+    X(PT_LOSE_MAPPED_ON_NOMEM, fuzz_engine, "map forgets its progress when an allocation fails")                       \
+    X(PT_GREEDY_IGNORES_TARGET, fuzz_engine, "the page size is chosen by the alignment of the iova alone")             \
+    X(PT_FREE_BEFORE_SYNC, fuzz_engine, "unmap frees a table before the sync that covers it")                          \
+    X(PT_CUT_LOSES_DIRTY, fuzz_engine, "cut does not carry the dirty bit into the parts")                              \
+    X(WALK_HALVES_LONG_RUNS, fuzz_engine, "a run of 16 items or more is decoded as half its size")                     \
+    X(WALK_FORGETS_DIRTY, fuzz_engine, "a write does not set D in a leaf that a read has marked A")                    \
+    X(WALK_ALIASES_ABOVE_TOP, fuzz_engine, "inputs above the top of a growing table are cut off, not refused [19b]")   \
+    X(IOTLB_KEEPS_OVERLAPPING, fuzz_engine, "an invalidation keeps a larger entry that begins before its range [3]")   \
+    X(IOTLB_KEEPS_WALK_CACHE, fuzz_engine, "an invalidation does not reach cached upper-level items [33]")             \
+    X(IOTLB_TAG_WITHOUT_PRIVATE, fuzz_engine, "entries are tagged without private or shared")                          \
+    X(IOTLB_WRITE_SKIPS_DIRTY, fuzz_engine, "a write hits an entry whose leaf has no D yet")                           \
+    X(IOMMU_SHARED_LARGE_BY_PAGE, fuzz_engine, "a shared access by a 2M leaf asks for the touched 4K page only [#6]")  \
+    X(RMP_PUNCHES_LARGE, fuzz_rmp, "RMPUPDATE of a 4K page inside a 2M page is not refused [#20]")                     \
+    X(RMP_SUBPAGES_NOT_COUNTED, fuzz_rmp, "a page given back stays in its region's sub-page count [#4]")               \
+    X(RMP_PSMASH_LOSES_VALIDATED, fuzz_rmp, "PSMASH forgets that the last of the 512 pages was validated")             \
+    X(WORLD_INVALIDATES_SHORT, fuzz_engine, "the invalidation of a sync ends a page short of the gather [44]")         \
+    X(WORLD_TOP_WITHOUT_ROOT, fuzz_engine, "the device table gets a grown table's level and keeps its root [27]")      \
+    X(WORLD_RMPUPDATE_TELLS_FIRST, fuzz_engine, "the IOMMU hears of the first 4K of a 2M RMPUPDATE only [#12]")
 
 enum fault_id {
     FAULT_NONE,
-#define X(name, text) FAULT_##name,
+#define X(name, target, text) FAULT_##name,
     FAULT_LIST(X)
 #undef X
         FAULT_COUNT,

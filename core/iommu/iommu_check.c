@@ -1,6 +1,7 @@
 #include "iommu/iommu_check.h"
 
 #include "base/bits.h"
+#include "base/fault.h"
 
 static enum iommu_fault check_private_entry(const struct iommu_config *config, const struct rmp_question *question,
                                             const struct rmp_entry *entry)
@@ -49,21 +50,35 @@ static struct rmp_answer check_private(const struct iommu_config *config, const 
     return answer;
 }
 
+static bool page_is_shared(const struct iommu_config *config, uint64_t page)
+{
+    struct rmp_entry entry;
+
+    return !rmp_lookup(config->rmp, hpa(page), &entry) || !entry.assigned;
+}
+
+static bool region_is_shared(const struct iommu_config *config, uint64_t page)
+{
+    const bool is_shared = rmp_region_is_shared(config->rmp, hpa(page));
+
+    if (FAULT(IOMMU_SHARED_LARGE_BY_PAGE) && !is_shared && page_is_shared(config, page)) {
+        fault_triggered();
+        return true;
+    }
+    return is_shared;
+}
+
 static struct rmp_answer check_shared(const struct iommu_config *config, const struct rmp_question *question)
 {
     const bool whole_piece = question->s2_is_large && !config->variant->owner_only;
     struct rmp_answer answer = { .is_large = question->s2_is_large };
-    struct rmp_entry entry;
 
     if (question->access == IOMMU_READ && !config->switches.shared_read_checked) {
         answer.read_only = true;
         return answer;
     }
-    if (whole_piece) {
-        if (!rmp_region_is_shared(config->rmp, hpa(question->hpa))) answer.fault = IOMMU_RMP_OWNER;
-    } else if (rmp_lookup(config->rmp, hpa(question->hpa), &entry) && entry.assigned) {
+    if (!(whole_piece ? region_is_shared(config, question->hpa) : page_is_shared(config, question->hpa)))
         answer.fault = IOMMU_RMP_OWNER;
-    }
     return answer;
 }
 

@@ -1,6 +1,7 @@
 #include "iommu/iotlb.h"
 
 #include "base/check.h"
+#include "base/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,10 @@ static inline bool is_live(const struct iotlb *iotlb, const struct iotlb_entry *
 
 static inline uint64_t full_tag(const struct iotlb *iotlb, iotlb_tag_t tag)
 {
+    if (FAULT(IOTLB_TAG_WITHOUT_PRIVATE) && (tag & IOTLB_TAG_PRIVATE)) {
+        fault_triggered();
+        tag &= ~IOTLB_TAG_PRIVATE;
+    }
     return tag | iotlb->generation << GENERATION_SHIFT;
 }
 
@@ -69,6 +74,16 @@ static inline uint64_t key_of(uint64_t input, enum iotlb_size size)
     return align_down(input, iotlb_shift(size)) | size;
 }
 
+static inline bool serves(const struct iotlb_entry *entry, enum iommu_access access)
+{
+    if (access != IOMMU_WRITE) return entry->readable;
+    if (FAULT(IOTLB_WRITE_SKIPS_DIRTY) && entry->writable && !entry->serves_write) {
+        fault_triggered();
+        return true;
+    }
+    return entry->serves_write;
+}
+
 struct iotlb_entry *iotlb_lookup(struct iotlb *iotlb, iotlb_tag_t tag, uint64_t input, enum iommu_access access)
 {
     const uint64_t wanted_tag = full_tag(iotlb, tag);
@@ -81,7 +96,7 @@ struct iotlb_entry *iotlb_lookup(struct iotlb *iotlb, iotlb_tag_t tag, uint64_t 
         if (iotlb->count[size] == 0) continue;
         for (; entry < end; entry++) {
             if (entry->key != key || entry->tag != wanted_tag) continue;
-            if (access == IOMMU_WRITE ? !entry->serves_write : !entry->readable) break;
+            if (!serves(entry, access)) break;
             entry->used = ++iotlb->clock;
             return entry;
         }
@@ -134,13 +149,17 @@ static bool meets(uint64_t base, enum iotlb_size size, uint64_t first, uint64_t 
 static bool is_named(const struct iotlb_entry *entry, const struct iotlb_range *range)
 {
     const bool is_guest = entry->tag & IOTLB_TAG_GUEST;
+    const bool by_input = !is_guest || (range->tag & IOTLB_TAG_GUEST);
+    const uint64_t base = by_input ? iotlb_entry_input(entry) : entry->gpa;
 
     if ((entry->tag ^ range->tag) & DOMAIN_MASK) return false;
-    if (range->tag & IOTLB_TAG_GUEST) {
-        if (!is_guest || ((entry->tag ^ range->tag) & PASID_MASK)) return false;
-        return meets(iotlb_entry_input(entry), iotlb_entry_size(entry), range->first, range->last);
+    if ((range->tag & IOTLB_TAG_GUEST) && (!is_guest || ((entry->tag ^ range->tag) & PASID_MASK))) return false;
+    if (!meets(base, iotlb_entry_size(entry), range->first, range->last)) return false;
+    if (FAULT(IOTLB_KEEPS_OVERLAPPING) && base < range->first) {
+        fault_triggered();
+        return false;
     }
-    return meets(is_guest ? entry->gpa : iotlb_entry_input(entry), iotlb_entry_size(entry), range->first, range->last);
+    return true;
 }
 
 static void invalidate_entries(struct iotlb *iotlb, const struct iotlb_range *range, struct iotlb_entry *entry,

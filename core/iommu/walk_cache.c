@@ -1,5 +1,7 @@
 #include "iommu/walk_cache.h"
 
+#include "base/fault.h"
+
 #include <stdlib.h>
 
 enum { NO_SLOT = 0xffff };
@@ -127,6 +129,10 @@ void walk_cache_invalidate(struct walk_cache *cache, iotlb_tag_t tag, uint64_t f
 
         if (!entry->is_live || entry->tag != tag) continue;
         if (entry->page < first >> entry->shift || entry->page > last >> entry->shift) continue;
+        if (FAULT(IOTLB_KEEPS_WALK_CACHE)) {
+            fault_triggered();
+            continue;
+        }
         entry->is_live = false;
         take_out(cache, entry);
         put_oldest(cache, (uint16_t)slot);

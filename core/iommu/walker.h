@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "iommu/iommu.h"
 
 /* The formats that have a walker: X(token). */
@@ -93,6 +94,11 @@ static inline bool walk_is_canonical(const struct walk_format *format, const str
 {
     const unsigned unused = 64 - walk_input_bits(format, table);
 
+    if (FAULT(WALK_ALIASES_ABOVE_TOP) && !table->sign_extend && (input & ~low_mask(64 - unused)) &&
+        !(input & ~low_mask(table->va_bits))) {
+        fault_triggered();
+        return true;
+    }
     if (table->sign_extend) return (uint64_t)((int64_t)(input << unused) >> unused) == input;
     return (input & ~low_mask(64 - unused)) == 0;
 }
@@ -175,6 +181,19 @@ WALK_INLINE void walk_fail(const struct walk_job *job, const struct walk_step *s
     leaf->reads = step->reads;
 }
 
+/* What an access sets in its leaf. */
+WALK_INLINE uint64_t walk_leaf_marks(const struct walk_format *format, const struct walk_job *job,
+                                     const struct walk_step *step)
+{
+    if (job->access != IOMMU_WRITE) return format->accessed;
+    if (FAULT(WALK_FORGETS_DIRTY) && job->path && (step->item & format->accessed) &&
+        (step->item & format->dirty) != format->dirty) {
+        fault_triggered();
+        return format->accessed;
+    }
+    return format->accessed | format->dirty;
+}
+
 /* The end of the path: output address, rights, A and D. False: the item changed under the walk. */
 WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk_job *job, struct walk_step *step,
                              const struct item_meaning *meaning)
@@ -187,7 +206,7 @@ WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk
     enum iommu_fault fault = (is_write ? writable : readable) ? IOMMU_NO_FAULT : IOMMU_PERMISSION;
 
     if (fault == IOMMU_NO_FAULT && job->table->set_accessed_dirty) {
-        const enum walk_mark mark = walk_mark(job, step, format->accessed | (is_write ? format->dirty : 0));
+        const enum walk_mark mark = walk_mark(job, step, walk_leaf_marks(format, job, step));
 
         if (mark == ITEM_CHANGED) return false;
         if (mark == MARK_FAULTED) fault = IOMMU_NO_MEMORY;

@@ -51,6 +51,10 @@ WALK_INLINE enum item_kind amdv1_decode_leaf(const struct iommu_table *table, ui
     meaning->shift = is_encoded ? amdv1_encoded_shift(item) : item_shift;
     if (is_encoded && meaning->shift <= item_shift) return ITEM_RESERVED;
     if (meaning->shift > item_shift + 8 || meaning->shift > LARGEST_LEAF_SHIFT) return ITEM_RESERVED;
+    if (FAULT(WALK_HALVES_LONG_RUNS) && meaning->shift >= item_shift + 4) {
+        fault_triggered();
+        meaning->shift--;
+    }
 
     /* 6. Address bits below the size hold the size code, or nothing. Hardware reads one item of a run: only this one.
      */

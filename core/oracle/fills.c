@@ -8,7 +8,7 @@
  *   63     12 11   10       9     8 7   6                 0
  *  |  input  | - |domain|private|size|number of the pasid |   (0 without S1)
  *
- * word[0] = hpa | class and rights in bits 2:0, word[1] = gpa.
+ * word[0] = hpa | class and rights in bits 3:0, word[1] = gpa.
  */
 enum {
     KEY_SIZE_SHIFT = 7,
@@ -18,6 +18,7 @@ enum {
     WORD_READABLE = 1,
     WORD_WRITABLE = 2,
     WORD_LARGE = 4,
+    WORD_SERVES_WRITE = 8,
     PASID_UNKNOWN = 0x7f,
 };
 
@@ -72,7 +73,7 @@ void fills_add(struct fills *fills, const struct fill_tag *tag, const struct fil
     struct sorted_item item = {
         0,
         { fill->hpa | (fill->readable ? WORD_READABLE : 0) | (fill->writable ? WORD_WRITABLE : 0) |
-              (fill->s2_is_large ? WORD_LARGE : 0),
+              (fill->s2_is_large ? WORD_LARGE : 0) | (fill->serves_write ? WORD_SERVES_WRITE : 0),
           fill->gpa, 0 },
     };
 
@@ -109,6 +110,7 @@ bool fills_find(const struct fills *fills, const struct fill_tag *tag, uint64_t 
         .s2_is_large = item->word[0] & WORD_LARGE,
         .readable = item->word[0] & WORD_READABLE,
         .writable = item->word[0] & WORD_WRITABLE,
+        .serves_write = item->word[0] & WORD_SERVES_WRITE,
     };
     return true;
 }
@@ -118,10 +120,15 @@ static bool meets(uint64_t base, unsigned shift, uint64_t first, uint64_t last)
     return base <= last && base + low_mask(shift) >= first;
 }
 
+static bool is_of_domain(const struct fills_range *range, uint64_t key)
+{
+    return !!(key & KEY_DOMAIN) == (range->domain != 0);
+}
+
 /* Does the range name the entry at `key`, as far as the tag goes? */
 static bool names(const struct fills *fills, const struct fills_range *range, uint64_t key)
 {
-    if (!!(key & KEY_DOMAIN) != (range->domain != 0)) return false;
+    if (!is_of_domain(range, key)) return false;
     return !range->is_guest || (key & KEY_PASID_MASK) == pasid_number(fills, range->pasid);
 }
 
@@ -177,6 +184,48 @@ void fills_invalidate(struct fills *fills, const struct fills_range *range)
     }
     drop_by_input(fills, &fills->host, range);
     drop_guest_by_gpa(fills, range);
+}
+
+/* An entry of `set` whose input starts in [from, last] and meets the range. */
+static bool any_input(const struct sorted *set, const struct fills_range *range, uint64_t from, uint64_t last,
+                      uint64_t *input)
+{
+    struct sorted_place place;
+
+    for (bool more = sorted_find_from(set, from, &place); more; more = sorted_next(set, &place)) {
+        const uint64_t key = sorted_at(set, place)->key;
+
+        *input = base_of_key(key);
+        if (*input > last) return false;
+        if (is_of_domain(range, key) && meets(*input, shift_of_key(key), range->first, range->last)) return true;
+    }
+    return false;
+}
+
+static bool any_guest_gpa(const struct fills *fills, const struct fills_range *range, uint64_t *input)
+{
+    struct sorted_place place;
+
+    for (bool more = sorted_first(&fills->guest, &place); more; more = sorted_next(&fills->guest, &place)) {
+        const struct sorted_item *item = sorted_at(&fills->guest, place);
+
+        *input = base_of_key(item->key);
+        if (is_of_domain(range, item->key) && meets(item->word[1], shift_of_key(item->key), range->first, range->last))
+            return true;
+    }
+    return false;
+}
+
+bool fills_any(const struct fills *fills, const struct fills_range *range, uint64_t *input)
+{
+    const struct sorted *set = range->is_guest ? &fills->guest : &fills->host;
+    const uint64_t first = range->first;
+
+    if (set->count > 0 && (any_input(set, range, align_down(first, SHIFT_1G), align_down(first, SHIFT_1G), input) ||
+                           any_input(set, range, align_down(first, SHIFT_2M), align_down(first, SHIFT_2M), input) ||
+                           any_input(set, range, align_down(first, SHIFT_4K), range->last, input)))
+        return true;
+    return !range->is_guest && any_guest_gpa(fills, range, input);
 }
 
 static void drop_by_hpa(struct sorted *set, uint64_t first, uint64_t last)

@@ -18,6 +18,7 @@ struct fill {
     unsigned shift;           /* 12, 21 or 30 */
     bool s2_is_large;         /* size class of the S2 leaf it came from */
     bool readable, writable;
+    bool serves_write; /* a write may be served without a walk */
 };
 
 /* Who may use an entry. */
@@ -45,6 +46,12 @@ void fills_add(struct fills *fills, const struct fill_tag *tag, const struct fil
 bool fills_find(const struct fills *fills, const struct fill_tag *tag, uint64_t input, unsigned shift,
                 struct fill *fill);
 
+/* How many entries may be held; too few where the pasids overflowed. */
+static inline uint64_t fills_count(const struct fills *fills)
+{
+    return fills->host.count + fills->guest.count;
+}
+
 /* What an invalidation names, both ends inclusive. */
 struct fills_range {
     uint16_t domain;
@@ -52,6 +59,9 @@ struct fills_range {
     uint32_t pasid;
     uint64_t first, last;
 };
+
+/* May an entry be held that the range names, of whatever pasid? *input: its first byte. */
+bool fills_any(const struct fills *fills, const struct fills_range *range, uint64_t *input);
 
 void fills_invalidate(struct fills *fills, const struct fills_range *range);
 void fills_invalidate_hpa(struct fills *fills, uint64_t first, uint64_t last);

@@ -10,7 +10,9 @@ static const struct fill_tag guest7 = { .has_s1 = true, .pasid = 7 };
 
 static void add(struct fills *fills, const struct fill_tag *tag, uint64_t input, unsigned shift)
 {
-    const struct fill fill = { input, input + 0x40000000, input + 0x80000000, shift, shift > 12, true, false };
+    const struct fill fill = {
+        input, input + 0x40000000, input + 0x80000000, shift, shift > 12, true, false, shift > 12
+    };
 
     fills_add(fills, tag, &fill);
 }
@@ -34,7 +36,11 @@ static void fills_come_back_as_they_were(void **state)
     assert_int_equal(fill.input, 0x200000);
     assert_int_equal(fill.gpa, 0x40200000);
     assert_int_equal(fill.hpa, 0x80200000);
-    assert_true(fill.readable && !fill.writable && fill.s2_is_large);
+    assert_true(fill.readable && !fill.writable && fill.s2_is_large && fill.serves_write);
+    assert_true(fills_find(&fills, &host, 0x200000, 12, &fill));
+    assert_true(fill.readable && !fill.writable && !fill.s2_is_large && !fill.serves_write);
+    assert_int_equal(fill.hpa, 0x80200000);
+    assert_int_equal(fills_count(&fills), 2);
     assert_false(holds(&fills, &host, 0x200000, 30));
     assert_false(holds(&fills, &(struct fill_tag){ .is_private = true }, 0x200000, 21));
     assert_false(holds(&fills, &(struct fill_tag){ .domain = 1 }, 0x200000, 21));
@@ -85,6 +91,44 @@ static void guest_entries_go_by_pasid_and_input_or_by_gpa(void **state)
     fills_invalidate(&fills, &range);
     assert_false(holds(&fills, &guest9, 0x1000, 12));
     assert_true(holds(&fills, &host, 0x1000, 12));
+    fills_free(&fills);
+}
+
+static bool is_any(const struct fills *fills, bool is_guest, uint64_t first, uint64_t last)
+{
+    const struct fills_range range = { .is_guest = is_guest, .pasid = 99, .first = first, .last = last };
+    uint64_t input;
+
+    return fills_any(fills, &range, &input);
+}
+
+static void an_entry_over_a_range_is_found_whatever_its_size_and_pasid(void **state)
+{
+    struct fills fills = { 0 };
+    const struct fills_range other = { .domain = 1, .last = UINT64_MAX };
+    uint64_t input;
+
+    (void)state;
+    assert_false(is_any(&fills, false, 0, UINT64_MAX));
+    add(&fills, &host, 0x40000000, 30);
+    add(&fills, &host, 0x200000, 21);
+    add(&fills, &host, 0x7000, 12);
+    assert_true(is_any(&fills, false, 0x7fffffff, 0x7fffffff));
+    assert_false(is_any(&fills, false, 0x80000000, UINT64_MAX));
+    assert_true(is_any(&fills, false, 0x3fffff, 0x3fffff));
+    assert_false(is_any(&fills, false, 0x400000, 0x3fffffff));
+    assert_true(is_any(&fills, false, 0x7fff, 0x8000));
+    assert_false(is_any(&fills, false, 0, 0x6fff));
+    assert_false(is_any(&fills, false, 0x8000, 0x1fffff));
+    assert_false(fills_any(&fills, &other, &input));
+    assert_false(is_any(&fills, true, 0, UINT64_MAX));
+    add(&fills, &guest7, 0x9000, 12);
+    assert_true(is_any(&fills, true, 0x9000, 0x9fff));
+    assert_false(is_any(&fills, false, 0x9000, 0x9fff));
+    assert_true(is_any(&fills, false, 0x40009000, 0x40009fff)); /* by gpa, and by the entry of 1G */
+    fills_invalidate(&fills, &(struct fills_range){ .first = 0x40000000, .last = 0x40000fff });
+    assert_true(is_any(&fills, false, 0x40009000, 0x40009fff));
+    assert_false(is_any(&fills, false, 0x4000a000, 0x40200000 - 1));
     fills_free(&fills);
 }
 
@@ -158,6 +202,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fills_come_back_as_they_were),
         cmocka_unit_test(an_invalidation_drops_every_size_that_meets_it_and_nothing_else),
         cmocka_unit_test(guest_entries_go_by_pasid_and_input_or_by_gpa),
+        cmocka_unit_test(an_entry_over_a_range_is_found_whatever_its_size_and_pasid),
         cmocka_unit_test(host_pages_that_change_take_their_entries_along),
         cmocka_unit_test(too_many_pasids_are_admitted),
         cmocka_unit_test(leftovers_lose_the_items_that_an_invalidation_names),

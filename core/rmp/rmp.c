@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "rmp/rmp_internal.h"
 
 #include <string.h>
@@ -38,7 +39,10 @@ static enum rmp_result update_refusal(const struct rmp_region *region, unsigned 
     if (old.word & SLOT_IMMUTABLE) return RMP_FAIL_PERMISSION;
     if (size == RMP_4K) {
         if (old.word & SLOT_IN_USE) return RMP_FAIL_INUSE;
-        return rmp_region_is_large(region) ? RMP_FAIL_OVERLAP : RMP_OK;
+        if (!rmp_region_is_large(region)) return RMP_OK;
+        if (!FAULT(RMP_PUNCHES_LARGE) || index == 0) return RMP_FAIL_OVERLAP;
+        fault_triggered();
+        return RMP_OK;
     }
     /* A 2M page is in use when any part of it is. */
     if (region->in_use_count > 0) return RMP_FAIL_INUSE;
@@ -73,6 +77,10 @@ static void write_small(struct rmp *rmp, struct rmp_region *region, unsigned ind
     if (!region->pages && !slot_is_assigned(&slot)) return; /* hypervisor-owned as it was */
     rmp_region_expand(rmp, region);
     region->subpage_count += slot_is_assigned(&slot);
+    if (FAULT(RMP_SUBPAGES_NOT_COUNTED) && slot_is_assigned(&region->pages[index]) && !slot_is_assigned(&slot)) {
+        fault_triggered();
+        region->subpage_count++;
+    }
     region->subpage_count -= slot_is_assigned(&region->pages[index]);
     region->pages[index] = slot;
 }
@@ -124,6 +132,10 @@ enum rmp_result rmp_psmash(struct rmp *rmp, hpa_t page)
     for (unsigned i = 1; i < RMP_PAGES_PER_LARGE; i++) {
         region->pages[i] = region->head;
         region->pages[i].word += (uint64_t)i << RMP_PAGE_SHIFT;
+    }
+    if (FAULT(RMP_PSMASH_LOSES_VALIDATED) && (region->head.word & SLOT_VALIDATED)) {
+        fault_triggered();
+        region->pages[RMP_PAGES_PER_LARGE - 1].word &= ~(uint64_t)SLOT_VALIDATED;
     }
     region->subpage_count = RMP_PAGES_PER_LARGE - 1;
     return RMP_OK;

@@ -1,5 +1,6 @@
 /* One handler an op. Ops on page tables: world_map.c; DMA: world_dma.c; here the RMP, commands and faults of memory. */
 #include "base/check.h"
+#include "base/fault.h"
 #include "script/op.h"
 #include "world/world_internal.h"
 
@@ -72,6 +73,7 @@ static void do_rmpupdate(struct world *world, const struct op *op, struct world_
     const struct owner_state owner = { state.gpa, state.asid, state.assigned, state.immutable, is_large };
     const uint64_t first = align_down(page, SHIFT_4K);
     const uint64_t length = is_large ? bit(SHIFT_2M) : bit(SHIFT_4K);
+    uint64_t told = length;
 
     outcome->is_skipped = !world->has_rmp;
     if (outcome->is_skipped) return;
@@ -81,8 +83,13 @@ static void do_rmpupdate(struct world *world, const struct op *op, struct world_
     if (outcome->rmp != RMP_OK) return;
     history_note_conversion(&world->history,
                             &(struct history_conversion){ first, first + length - 1, world->op_number });
-    iommu_rmp_changed(world->iommu, hpa(first), length);
+    if (FAULT(WORLD_RMPUPDATE_TELLS_FIRST) && is_large && world->switches.invalidate_on_rmpupdate) {
+        fault_triggered();
+        told = bit(SHIFT_4K);
+    }
+    iommu_rmp_changed(world->iommu, hpa(first), told);
     if (world->switches.invalidate_on_rmpupdate) fills_invalidate_hpa(&world->fills, first, first + length - 1);
+    world_check_held(world);
 }
 
 static void do_psmash(struct world *world, const struct op *op, struct world_outcome *outcome)

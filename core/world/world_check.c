@@ -165,6 +165,7 @@ static void check_iommu(struct world *world)
     if (iommu_queued(world->iommu) != world->queued)
         world_differ(world, "the IOMMU has %u commands queued, expected %u\n", iommu_queued(world->iommu),
                      world->queued);
+    world_check_held(world);
 }
 
 unsigned world_check(struct world *world)

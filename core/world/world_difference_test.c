@@ -194,6 +194,69 @@ static void an_iotlb_entry_with_other_content_is_noticed(void **state)
     world_free(world);
 }
 
+static void a_write_through_an_entry_of_a_clean_leaf_is_noticed(void **state)
+{
+    const struct fill_tag tag = { .is_private = true };
+    struct world *world = small_world();
+    struct fill fill;
+
+    (void)state;
+    apply(world, "dma iova=0x2000 access=read");
+    assert_false(fills_find(&world->fills, &tag, 0x2000, 12, &fill));
+    apply(world, "rmpupdate hpa=0x6000 gpa=0x2000");
+    apply(world, "dma iova=0x2000 access=read");
+    assert_true(fills_find(&world->fills, &tag, 0x2000, 12, &fill));
+    assert_false(fill.serves_write);
+    assert_false(apply(world, "dma iova=0x2000 access=write").dma.is_hit);
+    assert_true(fills_find(&world->fills, &tag, 0x2000, 12, &fill));
+    assert_true(fill.serves_write);
+    assert_true(apply(world, "dma iova=0x2000 access=write").dma.is_hit);
+    assert_no_difference(world);
+    fill.serves_write = false;
+    fills_add(&world->fills, &tag, &fill);
+    apply(world, "dma iova=0x2000 access=write");
+    assert_differs(world, "the leaf had no dirty bit yet");
+    world_free(world);
+}
+
+static void an_entry_that_a_sync_leaves_over_is_noticed(void **state)
+{
+    const struct fill_tag tag = { .has_s1 = true, .pasid = 9 }; /* the driver was never told of this pasid */
+    const struct fill fill = { 0x5000, 0x5000, 0x5000, 12, false, true, true, true };
+    struct world *world = world_new();
+
+    (void)state;
+    play_in(world, "world s1=x86_64\n"
+                   "map stage=s1 iova=0x4000 hpa=0x4000 length=8K\n");
+    fills_add(&world->fills, &tag, &fill);
+    apply(world, "unmap stage=s1 iova=0x4000 length=4K");
+    assert_no_difference(world);
+    apply(world, "unmap stage=s1 iova=0x5000 length=4K");
+    assert_differs(world, "the IOTLB may still hold the entry at input 0x5000");
+    world_free(world);
+}
+
+static void an_entry_more_than_was_filled_is_noticed(void **state)
+{
+    struct world *world = small_world();
+
+    (void)state;
+    fills_reset(&world->fills);
+    world_check(world);
+    assert_differs(world, "the IOTLB holds 1 entries, expected at most 0");
+    world_free(world);
+    world = small_world();
+    fills_reset(&world->fills);
+    apply(world, "completion_wait");
+    assert_differs(world, "the IOTLB holds 1 entries");
+    world_free(world);
+    world = small_world();
+    fills_reset(&world->fills);
+    apply(world, "rmpupdate hpa=0x6000 gpa=0x2000");
+    assert_differs(world, "the IOTLB holds 1 entries");
+    world_free(world);
+}
+
 static void commands_that_nobody_gave_are_noticed(void **state)
 {
     struct world *world = small_world();
@@ -432,6 +495,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(rmp_entries_that_change_by_themselves_are_noticed),
         cmocka_unit_test(an_iotlb_entry_that_outlives_its_invalidation_is_noticed),
         cmocka_unit_test(an_iotlb_entry_with_other_content_is_noticed),
+        cmocka_unit_test(a_write_through_an_entry_of_a_clean_leaf_is_noticed),
+        cmocka_unit_test(an_entry_that_a_sync_leaves_over_is_noticed),
+        cmocka_unit_test(an_entry_more_than_was_filled_is_noticed),
         cmocka_unit_test(commands_that_nobody_gave_are_noticed),
         cmocka_unit_test(pool_pages_that_leak_or_are_not_zero_are_noticed),
         cmocka_unit_test(every_attribute_is_compared_by_walks),

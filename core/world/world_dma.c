@@ -52,7 +52,7 @@ static void note_pasid(struct world *world, uint32_t pasid)
         world->pasids[world->pasid_count++] = pasid;
 }
 
-static struct dma request_of(struct world *world, const struct op *op)
+struct dma world_dma_of(struct world *world, const struct op *op)
 {
     const unsigned device = (unsigned)op_get(op, FIELD_DEVICE);
     const enum op_private asked = (enum op_private)op_get(op, FIELD_PRIVATE);
@@ -126,6 +126,7 @@ static const char *hit_problem(const struct dma *dma, const struct fill *fill, c
     if (got->entry_hpa != fill->hpa || got->readable != fill->readable || got->writable != fill->writable)
         return "the entry is not as it was filled";
     if (dma->access.is_write ? !fill->writable : !fill->readable) return "the entry has no right for this access";
+    if (dma->access.is_write && !fill->serves_write) return "a write, and the leaf had no dirty bit yet";
     if (dma->world->switches.recheck_on_hit) expected = oracle_recheck(&dma->world->machine, &dma->access, &path);
     if (got->fault != fault_of(expected)) return "the recheck ends in another fault";
     if (!got->fault && got->hpa.value != path.hpa) return "the entry leads to another byte";
@@ -210,6 +211,23 @@ static bool is_lawful_lag(const struct dma *dma, const struct iommu_outcome *got
     return got->fault == IOMMU_NOT_PRESENT && (dma->s2->hull_tables || (dma->s1 && dma->s1->hull_tables));
 }
 
+/*
+ * A write may use the entry only if no D bit is left to be set in the S2 leaf: it was written, or dirty already. What
+ * an item of before said is not known. Leaves of a format that starts dirty, guest tables' among them, always serve.
+ */
+static bool may_serve_writes(const struct dma *dma, const struct iommu_outcome *got, uint64_t gpa)
+{
+    const bool is_cached = got->from_walk_cache;
+    struct oracle_leaf leaf;
+    unsigned index = 0;
+
+    if (dma->access.is_write || !dma->s2->oracle.config.format->dirty_is_readable) return true;
+    if (is_cached && leftovers_next(&dma->s2->leftovers, gpa, &index, &leaf)) return true;
+    if (is_cached && dma->s1 && dma->s1->leftovers.count > 0) return true;
+    if (is_cached && dma->s2->leftovers.overflowed) return true;
+    return !oracle_find(&dma->s2->oracle, gpa, &leaf) || leaf.dirty;
+}
+
 static void remember_fill(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path)
 {
     const struct fill fill = {
@@ -220,6 +238,7 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
         .s2_is_large = got->s2_shift >= SHIFT_2M,
         .readable = got->readable,
         .writable = got->writable,
+        .serves_write = dma->guest.is_unknown || may_serve_writes(dma, got, path->gpa),
     };
 
     fills_add(&dma->world->fills, &dma->tag, &fill);
@@ -309,7 +328,7 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
 
 void world_do_dma(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct dma dma = request_of(world, op);
+    struct dma dma = world_dma_of(world, op);
 
     if (!dma.s2) {
         iommu_translate(world->iommu, &dma.request, &outcome->dma);

@@ -113,6 +113,7 @@ void world_check_gather(struct world_table *table);
 void world_sync_gather(struct world_table *table);
 bool world_queue(struct world *world, const struct world_command *command);
 void world_wait(struct world *world);
+void world_check_held(struct world *world);
 bool world_may_lag(const struct world_table *table, uint64_t address, bool needs_command);
 
 /* world_walk.c: hardware walks against the oracle */

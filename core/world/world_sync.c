@@ -6,6 +6,7 @@
  * which removed ranges nobody has flushed yet.
  */
 #include "base/check.h"
+#include "base/fault.h"
 #include "world/world_internal.h"
 
 #include <inttypes.h>
@@ -60,6 +61,21 @@ static void effect_of(struct world *world, const struct world_command *command)
     }
 }
 
+/*
+ * The IOTLB holds no more entries than were filled and not invalidated since. Guest entries filled while S2 leads
+ * elsewhere than to the guest's tables are not known well enough to be counted.
+ */
+void world_check_held(struct world *world)
+{
+    uint64_t held, reach;
+
+    if (world->has_s1) return;
+    iommu_occupancy(world->iommu, &held, &reach);
+    if (held > fills_count(&world->fills))
+        world_differ(world, "the IOTLB holds %" PRIu64 " entries, expected at most %" PRIu64 "\n", held,
+                     fills_count(&world->fills));
+}
+
 void world_wait(struct world *world)
 {
     const unsigned taken = iommu_completion_wait(world->iommu);
@@ -68,6 +84,7 @@ void world_wait(struct world *world)
         world_differ(world, "completion wait: expected %u commands, the IOMMU did %u\n", world->queued, taken);
     for (unsigned i = 0; i < world->queued; i++) effect_of(world, &world->queue[i]);
     world->queued = 0;
+    world_check_held(world);
 }
 
 bool world_queue(struct world *world, const struct world_command *command)
@@ -107,6 +124,10 @@ static void invalidate(struct world_table *table, struct world_range range)
     struct world_command command = { .page_tables = true,
                                      .range = { .domain = table->domain, .first = range.first, .last = range.last } };
 
+    if (FAULT(WORLD_INVALIDATES_SHORT) && !is_empty(range) && range.last - range.first >= bit(SHIFT_4K)) {
+        fault_triggered();
+        command.range.last -= bit(SHIFT_4K);
+    }
     if (is_empty(range)) {
         command.range.first = 0;
         command.range.last = UINT64_MAX;
@@ -145,13 +166,18 @@ static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
 static void on_top_changed(void *context, hpa_t top, unsigned level)
 {
     struct world_table *table = context;
+    uint64_t told = top.value;
 
     if (level <= table->walk.top_level)
         world_differ(table->world, "the top went from level %u to %u\n", table->walk.top_level, level);
     table->tops++;
+    if (FAULT(WORLD_TOP_WITHOUT_ROOT)) {
+        fault_triggered();
+        told = table->walk.root;
+    }
     table->walk.root = top.value;
     table->walk.top_level = level;
-    iommu_set_root(table->world->iommu, table->domain, table->is_s1, top.value, level);
+    iommu_set_root(table->world->iommu, table->domain, table->is_s1, told, level);
 }
 
 const struct pt_hooks world_hooks = { .sync = on_sync, .top_changed = on_top_changed };
@@ -212,6 +238,21 @@ void world_check_gather(struct world_table *table)
                      gather->freed.count);
 }
 
+/* After a sync no entry may be left over what was removed, whatever the pasid: the driver's part, held to the fills. */
+static void check_forgotten(struct world_table *table)
+{
+    const struct fills_range range = {
+        .domain = table->domain, .is_guest = table->is_s1, .first = table->hull.first, .last = table->hull.last
+    };
+    uint64_t input;
+
+    if (!is_empty(table->hull) && fills_any(&table->world->fills, &range, &input))
+        world_differ(table->world,
+                     "sync of [0x%" PRIx64 ", 0x%" PRIx64 "]: the IOTLB may still hold the entry at input 0x%" PRIx64
+                     "\n",
+                     range.first, range.last, input);
+}
+
 void world_sync_gather(struct world_table *table)
 {
     const bool has_something = !is_empty(table->hull) || table->hull_tables;
@@ -227,6 +268,7 @@ void world_sync_gather(struct world_table *table)
     if (live_before - table->pt.pool->live_pages != table->hull_tables)
         world_differ(table->world, "sync: expected %" PRIu64 " pages to be freed, %u were\n", table->hull_tables,
                      live_before - table->pt.pool->live_pages);
+    check_forgotten(table);
     world_forget_gather(table);
 }
 

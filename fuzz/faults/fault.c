@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const char *const fault_names[FAULT_COUNT] = { [FAULT_NONE] = "none",
-#define X(name, text) [FAULT_##name] = #name,
+#define X(name, target, text) [FAULT_##name] = #name,
                                                       FAULT_LIST(X)
 #undef X
 };
