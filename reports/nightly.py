@@ -8,12 +8,13 @@ import argparse
 import datetime
 import os
 import re
+import shutil
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "reports"))
-from nightlylib import bench, child, context, fuzz, history, inputs, page, schema  # noqa: E402
+sys.path[:0] = [os.path.join(ROOT, "reports"), os.path.join(ROOT, "scripts")]  # scripts: gatelib counts instructions
+from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, metrics, page, perf, schema  # noqa: E402
 from nightlylib.modes import FUZZ_TARGETS, INPUT_FILES, INPUT_FORMATS, MODES  # noqa: E402
 from nightlylib.place import CannotWrite, ResultPlace  # noqa: E402
 from nightlylib.progress import Progress  # noqa: E402
@@ -26,6 +27,8 @@ BUILDS = {  # part: preset, targets
     "inputs": ("release", ["mapproof-replay"]),
     "fuzz": ("fuzz", FUZZ_TARGETS),
 }
+BUILD_OF = {"perf": "bench", "hyperfine": "inputs"}  # parts that run what another one built
+GATE_RATES = os.path.join(ROOT, "reports", "gate-rates.json")
 
 
 def utc(moment):
@@ -60,7 +63,7 @@ class Nightly:
     def open(self):
         self.folder = self.place.open()
         os.makedirs(os.path.join(self.folder, "log"))
-        names = ["bench", "inputs", "fuzz"] + (["test"] if self.mode.tests_too else [])
+        names = ["bench", "inputs", "perf", "hyperfine", "fuzz"] + (["test"] if self.mode.tests_too else [])
         self.run = {
             "schema": schema.SCHEMA,
             "mode": self.mode.name,
@@ -75,18 +78,26 @@ class Nightly:
             "files": {},
             "parts": {name: {"state": "not-run", "message": ""} for name in names},
         }
+        if os.path.exists(GATE_RATES):
+            shutil.copyfile(GATE_RATES, os.path.join(self.folder, schema.FILES["gate"]))
         self.write()
 
     def write(self):
-        """run.json and index.html of what is there so far: a stopped run can be read."""
+        """run.json, metrics.txt and index.html of what is there so far: a stopped run can be read."""
         self.run["seconds"] = round(time.monotonic() - self.clock, 1)
-        for name in ("bench", "inputs", "fuzz"):
-            if os.path.exists(os.path.join(self.folder, f"{name}.json")):
-                self.run["files"][name] = f"{name}.json"
-        schema.write_json(os.path.join(self.folder, "run.json"), self.run)
-        result = schema.read_result(self.folder)
+        result = self.read()
+        schema.write_text(os.path.join(self.folder, schema.FILES["metrics"]), metrics.render(result))
+        result = self.read()
         previous = history.previous(self.history_file, self.run)
         schema.write_text(os.path.join(self.folder, "index.html"), page.render(result, previous))
+
+    def read(self):
+        """What is in the folder so far, after run.json has been written to name it all."""
+        for name, file in schema.FILES.items():
+            if os.path.exists(os.path.join(self.folder, file)):
+                self.run["files"][name] = file
+        schema.write_json(os.path.join(self.folder, "run.json"), self.run)
+        return schema.read_result(self.folder)
 
     def part(self, name, title, work):
         self.progress.step(title)
@@ -122,22 +133,19 @@ class Nightly:
         workplace = Workplace(ROOT, self.folder, self.progress)
         release, fuzzers = os.path.join(self.builds, "release"), os.path.join(self.builds, "fuzz")
 
-        def run_bench():
-            return bench.run_part(workplace, os.path.join(release, "mapproof-bench"), self.mode)
-
-        def run_inputs():
-            return inputs.run_part(workplace, os.path.join(release, "mapproof-replay"), INPUT_FILES, INPUT_FORMATS)
-
-        def run_fuzz():
-            return fuzz.run_part(workplace, fuzzers, FUZZ_TARGETS, self.mode.fuzz_seconds)
-
+        bench_program, replay = os.path.join(release, "mapproof-bench"), os.path.join(release, "mapproof-replay")
+        targets = [os.path.join(fuzzers, target) for target in FUZZ_TARGETS]
+        seconds = self.mode.fuzz_seconds
         for part, title, work in (
-            ("bench", "benchmarks", run_bench),
-            ("inputs", "real inputs", run_inputs),
-            ("fuzz", f"fuzzing for {self.mode.fuzz_seconds} s", run_fuzz),
+            ("bench", "benchmarks", lambda: bench.run_part(workplace, bench_program, self.mode)),
+            ("inputs", "real inputs", lambda: inputs.run_part(workplace, replay, INPUT_FILES, INPUT_FORMATS)),
+            ("perf", "perf and callgrind", lambda: perf.run_part(workplace, bench_program, self.mode)),
+            ("hyperfine", "hyperfine", lambda: hyperfine.run_part(workplace, replay, INPUT_FILES, self.mode)),
+            ("fuzz", f"fuzzing for {seconds} s", lambda: fuzz.run_part(workplace, targets, seconds, replay)),
         ):
-            message = f"does not build: {failed[part]}"
-            self.part(part, title, (lambda m=message: could_not_run(m)) if failed[part] else work)
+            failure = failed[BUILD_OF.get(part, part)]
+            message = f"does not build: {failure}"
+            self.part(part, title, (lambda m=message: could_not_run(m)) if failure else work)
         if self.mode.tests_too:
             self.part("test", "scripts/test --all", self.run_tests)
 

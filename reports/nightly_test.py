@@ -15,7 +15,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 from nightlylib import schema  # noqa: E402
-from nightlylib.modes import QUICK_CASES  # noqa: E402
+from nightlylib.modes import COUNTS, FUZZ_TARGETS, QUICK_CASES  # noqa: E402
+
+NOT_WRITTEN = set() if os.path.exists(os.path.join(HERE, "gate-rates.json")) else {"gate"}
 
 # Stand-ins. $STAND_IN says how they misbehave.
 CMAKE = r"""#!/bin/sh
@@ -39,6 +41,11 @@ esac
 """
 REPLAY = r"""#!/bin/bash
 while (($#)); do case $1 in --json) out=$2; shift ;; --format=*) ;; *) file=$1 ;; esac; shift; done
+if [[ $file == *.ops ]]; then
+    [[ $STAND_IN != finding-unconfirmed || $file != *stale* ]] || { echo "$file:9: expected hit=4K, got fault=unmapped"; exit 1; }
+    printf '  finding: %s\n' 'LOSES DMA' STALE EXPANDS
+    exit
+fi
 [[ $STAND_IN != replay-bad || $file != *trace* ]] || { echo "$file:12: not an event" >&2; exit 2; }
 echo '{"schema": 1, "files": [{"path": "x", "kind": "trace", "maps_read": 7, "leaves": {"4K": 9}}]}' > "$out"
 [[ $STAND_IN != replay-differs ]] || { echo "op 5: oracle 0x1000, walk 0x2000"; exit 1; }
@@ -46,15 +53,46 @@ echo '{"schema": 1, "files": [{"path": "x", "kind": "trace", "maps_read": 7, "le
 FUZZ = r"""#!/bin/bash
 for argument; do case $argument in -artifact_prefix=*) crashes=${argument#*=} ;; -max_total_time=*) echo "$argument" ;; esac; done
 printf "#2000\\tpulse  cov: 2711 ft: 12001 corp: 604/112Kb lim: 4096 exec/s: 1000 rss: 60Mb\\n"
-if [[ $STAND_IN == fuzz-crashes ]]; then
-    echo "mapproof: difference at op 3 of 9"
-    echo abc > "${crashes}crash-da39a3ee"
+case $STAND_IN in
+fuzz-crashes) echo "mapproof: difference at op 3 of 9"; echo abc > "${crashes}crash-da39a3ee" ;;
+fuzz-hangs) trap 'echo "mapproof: execs=1999 ops=5997 findings=1"; exit 130' INT; touch HERE/started; sleep 60 & wait ;;
+esac
+if [[ $0 == *lockstep ]]; then
+    cp FIXTURE/findings/*.ops "$MAPPROOF_FINDINGS"
+    echo "mapproof: finding stale.iotlb-after-unmap.amd count=1877 first_exec=812 first_seconds=0.33 ops=5"
+    echo "mapproof: finding expands.fill-covers-shared.amd-fill-2m count=96 first_exec=40211 first_seconds=13.40 ops=5"
+    [[ $STAND_IN == finding-uncounted ]] ||
+        echo "mapproof: finding loses-dma.rmp-size-bystander.amd count=4211 first_exec=1934 first_seconds=0.81 ops=6"
 fi
 [[ $STAND_IN == fuzz-silent ]] || echo "mapproof: execs=2001 ops=60030 findings=12"
 echo "stat::number_of_executed_units: 2001"
 [[ $STAND_IN != fuzz-crashes ]] || exit 77
 """
-
+PERF = r"""#!/bin/bash
+[[ $STAND_IN != perf-refuses ]] || { echo "Error: Access to performance monitoring is limited." >&2; exit 255; }
+case $1 in
+stat)
+    while [[ $1 != -- ]]; do [[ $1 != -o ]] || out=$2; shift; done
+    shift
+    echo '{"counter-value" : "794.184432", "unit" : "msec", "event" : "task-clock"}' > "$out"
+    if [[ $STAND_IN == perf-has-counters ]]; then
+        echo '{"counter-value" : "1772215.000000", "unit" : "", "event" : "instructions:u"}' >> "$out"
+    else
+        echo '{"counter-value" : "<not supported>", "unit" : "", "event" : "instructions:u"}' >> "$out"
+    fi ;;
+record) ;;
+script) printf '\n\t 1a amdv1_map_range (x)\n\t 2b run_case (x)\n\n\n\t 3c reset (x)\n\t 2b run_case (x)\n\n' ;;
+esac
+"""
+VALGRIND = r"""#!/bin/bash
+[[ $STAND_IN != nothing-counts ]] || { echo "valgrind: cannot" >&2; exit 1; }
+echo "==1== Collected : 2000000"
+"""
+HYPERFINE = r"""#!/bin/bash
+while (($#)); do case $1 in --export-json) out=$2; shift ;; esac; shift; done
+[[ $STAND_IN != hyperfine-fails ]] || { echo "Error: Command terminated with non-zero exit code: 2" >&2; exit 1; }
+cp FIXTURE/hyperfine.json "$out"
+"""
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -66,7 +104,10 @@ class Case(unittest.TestCase):
             ("bin/cmake", CMAKE),
             ("build/release/mapproof-bench", BENCH),
             ("build/release/mapproof-replay", REPLAY),
-            ("build/fuzz/fuzz_engine", FUZZ),
+            ("bin/perf", PERF),
+            ("bin/valgrind", VALGRIND),
+            ("bin/hyperfine", HYPERFINE),
+            *((f"build/fuzz/{target}", FUZZ) for target in FUZZ_TARGETS),
         ):
             self.stand_in(path, text)
         with open(os.path.join(self.root, "cases"), "w", encoding="utf-8") as file:
@@ -109,7 +150,7 @@ class WholeRunTest(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         result = schema.read_result(self.out)  # checks every file
         self.assertEqual(result["run"]["state"], "complete")
-        self.assertEqual(sorted(result["run"]["files"]), ["bench", "fuzz", "inputs"])
+        self.assertEqual(set(schema.FILES) - set(result["run"]["files"]), NOT_WRITTEN)
         self.assertEqual(self.read(self.out, "bench.json"), self.read(HERE, "fixture", "bench.json"))  # as is
         entry = result["fuzz"][0]
         self.assertEqual((entry["execs"], entry["ops_per_exec"], entry["edges"]), (2001, 30.0, 2711))
@@ -121,7 +162,57 @@ class WholeRunTest(Case):
         self.assertFalse(os.path.exists(f"{self.out}.partial"))
         self.assertFalse(os.path.exists(os.path.join(self.out, "crashes")))
         self.assertNotIn("\r", done.stderr)  # no terminal: plain lines
-        self.assertIn("-max_total_time=20", self.read(self.out, "log", "fuzz_engine.log"))
+        self.assertIn("-max_total_time=4", self.read(self.out, "log", "fuzz_engine.log"))
+        self.assertIn("-max_total_time=8", self.read(self.out, "log", "fuzz_lockstep.log"))
+        self.assertEqual(self.read(self.out, "hyperfine.json"), self.read(HERE, "fixture", "hyperfine.json"))  # as is
+
+    def test_what_was_found_is_listed_with_confirmed_scripts(self):
+        self.assertEqual(self.nightly().returncode, 0)
+        found = schema.read_result(self.out)["findings"]
+        expected = schema.read_json(os.path.join(HERE, "fixture", "findings.json"))
+        for key in ("key", "finding", "title", "count", "first_exec", "first_seconds", "ops", "script", "steps", "confirmed"):
+            self.assertEqual([each[key] for each in found], [each[key] for each in expected])
+        for each in found:
+            self.assertEqual(self.read(self.out, each["script"]), self.read(HERE, "fixture", each["script"]))
+
+    def test_the_tier_that_the_machine_gives_is_named_with_the_reason(self):
+        self.assertEqual(self.nightly().returncode, 0)
+        perf = schema.read_result(self.out)["perf"]
+        self.assertEqual(perf["tier"], "software")
+        self.assertIn("perf counts no instructions here (not supported", perf["why"])
+        self.assertEqual({each["tier"] for each in perf["families"]}, {"software"})
+        self.assertEqual([each["family"] for each in perf["families"]], ["limit", "map", "unmap", "replay"])
+        self.assertEqual(perf["families"][0]["events"], {"task-clock": {"value": 794.184432, "unit": "msec"}})
+        self.assertEqual(perf["instructions"][0], {"case": COUNTS[0][0], "per_op": 1000.0, "tier": "callgrind", "ops": 2000})
+        self.assertEqual((perf["flamegraph"]["samples"], perf["flamegraph"]["all_samples"]), (1, 2))
+        self.assertIn("amdv1_map_range: 1 samples", self.read(self.out, "flamegraph.svg"))
+
+    def test_hardware_counters_are_the_best_tier(self):
+        self.assertEqual(self.nightly("perf-has-counters").returncode, 0)
+        perf = schema.read_result(self.out)["perf"]
+        self.assertEqual((perf["tier"], perf["why"]), ("pmu", ""))
+
+    def test_without_perf_callgrind_still_counts(self):
+        self.assertEqual(self.nightly("perf-refuses").returncode, 0)
+        perf = schema.read_result(self.out)["perf"]
+        self.assertEqual((perf["tier"], perf["families"], perf["flamegraph"]), ("callgrind", [], None))
+        self.assertIn("perf stat: exit code 255; kernel.perf_event_paranoid is ", perf["why"])
+        self.assertIn("Access to performance monitoring is limited", perf["why"])
+        self.assertFalse(os.path.exists(os.path.join(self.out, "flamegraph.svg")))
+
+    def test_the_history_has_instructions_and_times_of_whole_replays(self):
+        self.nightly()
+        with sqlite3.connect(self.history) as database:
+            query = "SELECT value FROM results WHERE part = ? AND name = ? AND metric = ?"
+            instructions = database.execute(query, ("perf", "map/amdv1/256x4K/warm", "instructions_per_op")).fetchall()
+            name = "linux-6.12-vtd-nvme-e1000e.trace.xz/amdv1"
+            medians = database.execute(query, ("hyperfine", name, "median_seconds")).fetchall()
+            times = database.execute(query, ("hyperfine", name, "seconds")).fetchall()
+            found = database.execute(query, ("findings", "stale/iotlb-after-unmap/amd", "count")).fetchall()
+        expected = schema.read_json(os.path.join(HERE, "fixture", "hyperfine.json"))["results"][0]
+        self.assertEqual((instructions, medians), ([(2000.0,)], [(expected["median"],)]))
+        self.assertEqual([row[0] for row in times], expected["times"])
+        self.assertEqual(found, [(1877.0,)])
 
     def test_a_second_run_replaces_the_first_and_compares_with_it(self):
         self.nightly()
@@ -149,6 +240,14 @@ class WrongTest(Case):
 
     def test_a_case_with_a_wrong_result_exits_1(self):
         self.expect("bench-wrong", "bench", "map/amdv1/256x4K/warm: leaf 7 is not there")
+
+    def test_a_finding_that_replay_does_not_confirm_exits_1(self):
+        self.expect("finding-unconfirmed", "fuzz", "stale.iotlb-after-unmap.amd.ops: not confirmed: exit code 1")
+        confirmed = {each["finding"]: each["confirmed"] for each in schema.read_result(self.out)["findings"]}
+        self.assertEqual(confirmed, {"LOSES DMA": True, "STALE": False, "EXPANDS": True})
+
+    def test_a_finding_that_nobody_counted_exits_1(self):
+        self.expect("finding-uncounted", "fuzz", "loses-dma.rmp-size-bystander.amd.ops was written and not counted")
 
     def test_a_replay_that_differs_exits_1(self):
         self.expect("replay-differs", "inputs", "op 5: oracle 0x1000, walk 0x2000")
@@ -184,6 +283,14 @@ class CannotRunTest(Case):
     def test_a_fuzz_target_that_does_not_say_what_it_did(self):
         self.expect("fuzz-silent", "fuzz", "mapproof: execs=N")
 
+    def test_neither_perf_nor_callgrind(self):
+        self.stand_in("bin/perf", "#!/bin/sh\nexit 255\n")
+        self.expect("nothing-counts", "perf", "callgrind: map/amdv1/1x4K/warm: exit code 1")
+
+    def test_a_replay_that_hyperfine_cannot_time(self):
+        self.expect("hyperfine-fails", "hyperfine", "Command terminated with non-zero exit code: 2")
+        self.assertFalse(os.path.exists(os.path.join(self.out, "hyperfine.json")))
+
     def test_a_program_that_is_missing(self):
         os.remove(os.path.join(self.root, "build", "fuzz", "fuzz_engine"))
         self.expect("", "fuzz", "fuzz_engine: No such file or directory")
@@ -206,9 +313,9 @@ class CannotRunTest(Case):
 
 
 class StopTest(Case):
-    def stop(self, number):
+    def stop(self, number, behaviour="bench-hangs"):
         child = subprocess.Popen(
-            self.command(), env=self.environment("bench-hangs"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self.command(), env=self.environment(behaviour), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         deadline = time.monotonic() + 30
         while not os.path.exists(os.path.join(self.root, "started")) and time.monotonic() < deadline:
@@ -230,6 +337,12 @@ class StopTest(Case):
         self.assertEqual(self.stored_runs(), 0)
         self.assertEqual(self.nightly().returncode, 0)  # and the next run is not in its way
         self.assertFalse(os.path.exists(f"{self.out}.partial"))
+
+    def test_a_stopped_fuzz_target_still_says_what_it_did(self):
+        code, _, errors = self.stop(signal.SIGINT, "fuzz-hangs")
+        self.assertEqual(code, 2, errors)
+        entry = schema.read_result(f"{self.out}.partial")["fuzz"][-1]
+        self.assertEqual((entry["ops_per_exec"], entry["findings"]), (3.0, 1))
 
     def test_sigterm_stops_as_well(self):
         self.assertEqual(self.stop(signal.SIGTERM)[0], 2)

@@ -22,6 +22,11 @@ def list_cases(program, mode, log):
     return [line for line in ended.text.splitlines() if "/" in line] if ended.status == 0 else []
 
 
+def list_all(program, log):
+    ended = run([program, "--list"], log, seconds_limit=60)
+    return [line for line in ended.text.splitlines() if "/" in line] if ended.status == 0 else []
+
+
 def run_part(workplace, program, mode):
     """Write bench.json. Returns the part's entry for run.json."""
     log, out = workplace.log("bench.log"), workplace.result("bench.json")

@@ -26,23 +26,30 @@ class Ended:
         return "\n".join(self.text.splitlines()[-lines:])
 
 
+def start_child(command, errors, environment=None):
+    """A Popen whose stdout is a pipe, or Ended where there is no such program."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C reaches us, and we tell the child
+        )
+    except OSError as error:
+        return Ended(None, "", 0.0, f"{command[0]}: {error.strerror}")
+
+
 def run(command, log, watch=None, seconds_limit=3600, environment=None):
     """
     Run until it ends, at most `seconds_limit`. stdout and stderr together go to the file `log`; watch(line) is called
     for each line. On Stopped the child is asked to end (SIGINT, then SIGKILL) and Stopped goes on with `ended` set.
     """
     start = time.monotonic()
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # Ctrl-C reaches us, and we tell the child
-        )
-    except OSError as error:
-        return Ended(None, "", 0.0, f"{command[0]}: {error.strerror}")
+    child = start_child(command, subprocess.STDOUT, environment)
+    if isinstance(child, Ended):
+        return child
     lines = []
     timer = threading.Timer(seconds_limit, kill_group, [child, signal.SIGKILL])
     timer.start()
@@ -64,6 +71,24 @@ def run(command, log, watch=None, seconds_limit=3600, environment=None):
     return Ended(child.returncode, "".join(lines), time.monotonic() - start, note)
 
 
+def output_of(command, log, seconds_limit=600):
+    """As run(), for a program whose stdout is long and alone is wanted: only stderr goes to the log."""
+    start = time.monotonic()
+    with open(log, "ab") as file:
+        child = start_child(command, file)
+        if isinstance(child, Ended):
+            return child
+        try:
+            text, note = child.communicate(timeout=seconds_limit)[0], ""
+        except subprocess.TimeoutExpired:
+            kill_group(child, signal.SIGKILL)
+            text, note = child.communicate()[0], f"timed out after {seconds_limit} s"
+        except Stopped:
+            end_child(child)
+            raise
+    return Ended(child.returncode, text.decode("utf-8", "replace"), time.monotonic() - start, note)
+
+
 def copy_lines(child, file, lines, watch):
     for raw in child.stdout:
         file.write(raw)
@@ -79,8 +104,9 @@ def end_child(child):
     try:
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        kill_group(child, signal.SIGKILL)
-        child.wait()
+        pass
+    kill_group(child, signal.SIGKILL)  # and whatever it started: it would hold our pipe open
+    child.wait()
 
 
 def kill_group(child, number):

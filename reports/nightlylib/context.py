@@ -37,15 +37,18 @@ def first_match(path, pattern, default=""):
     return match.group(1).strip() if match else default
 
 
+def is_virtual():
+    return "hypervisor" in first_match("/proc/cpuinfo", r"^flags\s*:(.*)$").split()
+
+
 def machine():
     """Model of the machine; no host or user name."""
     kilobytes = first_match("/proc/meminfo", r"^MemTotal:\s*(\d+) kB", "0")
-    flags = first_match("/proc/cpuinfo", r"^flags\s*:(.*)$").split()
     return {
         "cpu": first_match("/proc/cpuinfo", r"^model name\s*:(.*)$", platform.machine()),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": int(kilobytes) * 1024,
-        "is_virtual": "hypervisor" in flags,
+        "is_virtual": is_virtual(),
         "kernel": platform.release(),
         "os": first_match("/etc/os-release", r'^PRETTY_NAME="?([^"\n]*)', platform.system()),
         "load_at_start": round(os.getloadavg()[0], 2),

@@ -1,5 +1,6 @@
 """A flamegraph: what `perf script` printed, folded into stacks, drawn as an SVG of its own. No script, no reference."""
 
+import colorsys
 import re
 from xml.sax.saxutils import escape
 
@@ -49,6 +50,16 @@ def fold(text):
     return stacks
 
 
+def within(stacks, ending):
+    """The stacks that pass through a function whose name ends so, from there on."""
+    inside = {}
+    for stack, samples in stacks.items():
+        at = next((index for index, name in enumerate(stack) if name.endswith(ending)), None)
+        if at is not None:
+            inside[stack[at:]] = inside.get(stack[at:], 0) + samples
+    return inside
+
+
 def without_recursion(stack):
     """A function that calls itself is one frame: the depth of a table walk says nothing here."""
     return tuple(name for index, name in enumerate(stack) if index == 0 or stack[index - 1] != name)
@@ -82,7 +93,9 @@ def colour(name):
     value = 0
     for letter in name:
         value = (value * 31 + ord(letter)) & 0xFFFFFF
-    return f"hsl({12 + value % 43} {70 + value // 43 % 20}% {66 + value // 997 % 9}%)"
+    hue, lightness, saturation = 12 + value % 43, 66 + value // 997 % 9, 70 + value // 43 % 20
+    red, green, blue = colorsys.hls_to_rgb(hue / 360, lightness / 100, saturation / 100)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
 def short(name, width):
@@ -92,41 +105,43 @@ def short(name, width):
     return name if len(name) <= letters else name[: letters - 1] + "\u2026"
 
 
-def share(node, total):
-    return f"{node.name}: {node.samples} samples, {node.samples / total:.1%}"
+class Picture:
+    """Frames as SVG elements, the root at the bottom."""
 
+    def __init__(self, root):
+        self.total = root.samples
+        self.depth = root.depth()
+        self.scale = (WIDTH - 2 * MARGIN) / self.total
+        self.height = HEADER + self.depth * ROW + MARGIN
+        self.lines = []
+        self.draw(root, MARGIN, 0)
 
-def draw(node, left, level, depth, total, lines):
-    """One frame and what it called, above it: siblings by name, as every flamegraph has them."""
-    scale = (WIDTH - 2 * MARGIN) / total
-    width = node.samples * scale
-    if width < LEAST_WIDTH:
-        return
-    top = HEADER + (depth - 1 - level) * ROW
-    label = short(node.name, width)
-    lines.append(
-        f'<g><title>{escape(share(node, total))}</title><rect x="{left:.1f}" y="{top}" width="{width:.1f}" '
-        f'height="{ROW - 1}" rx="1" fill="{colour(node.name)}"/>'
-        + (f'<text x="{left + 3:.1f}" y="{top + 12.5}">{escape(label)}</text>' if label else "")
-        + "</g>"
-    )
-    for _, child in sorted(node.children.items()):
-        draw(child, left, level + 1, depth, total, lines)
-        left += child.samples * scale
+    def draw(self, node, left, level):
+        """One frame, and above it what it called: siblings by name, as in every flamegraph."""
+        width = node.samples * self.scale
+        if width < LEAST_WIDTH:
+            return
+        top = HEADER + (self.depth - 1 - level) * ROW
+        about = f"{node.name}: {node.samples} samples, {node.samples / self.total:.1%}"
+        label = short(node.name, width)
+        text = f'<text x="{left + 3:.1f}" y="{top + 12.5}">{escape(label)}</text>' if label else ""
+        frame = f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{ROW - 1}" rx="1" fill="{colour(node.name)}"/>'
+        self.lines.append(f"<g><title>{escape(about)}</title>{frame}{text}</g>")
+        for _, child in sorted(node.children.items()):
+            self.draw(child, left, level + 1)
+            left += child.samples * self.scale
 
 
 def svg(stacks, root, title, note):
     """The picture as text. `root` names the lowest frame; stacks must hold at least one sample."""
-    top = tree(stacks, root)
-    depth = top.depth()
-    height = HEADER + depth * ROW + MARGIN
+    picture = Picture(tree(stacks, root))
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="flame" viewBox="0 0 {WIDTH} {height}" width="100%" role="img" '
-        f'aria-label="{escape(title, {chr(34): "&quot;"})}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="flame" viewBox="0 0 {WIDTH} {picture.height}" width="100%" '
+        f'role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">',
         f"<style>{STYLE}</style>",
         f'<text class="flame-title" x="{MARGIN}" y="18">{escape(title)}</text>',
         f'<text class="flame-note" x="{MARGIN}" y="35">{escape(note)}</text>',
+        *picture.lines,
+        "</svg>",
     ]
-    draw(top, MARGIN, 0, depth, top.samples, lines)
-    lines.append("</svg>")
     return "\n".join(lines) + "\n"

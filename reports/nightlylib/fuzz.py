@@ -6,13 +6,14 @@ import re
 import shutil
 import tempfile
 
-from . import schema
+from . import findings, schema
 from .child import Stopped, run
 
 STATUS_LINE = re.compile(r"^#(\d+)\s.*\bcov: (\d+)(?:.*\bcorp: (\d+))?")
 STAT_LINE = re.compile(r"^stat::(\w+):\s*(\d+)")
 TARGET_LINE = re.compile(r"^mapproof: execs=(\d+) ops=(\d+) findings=(\d+)")
 ARTIFACT = re.compile(r"^(crash|leak|timeout|oom)-")
+MISMATCHES = "fuzz_lockstep"
 STARTUP_SECONDS = 120  # beyond the time asked for: reading seeds, the last input
 
 
@@ -23,6 +24,7 @@ class Tally:
         self.execs = self.ops = self.findings = self.edges = self.corpus = 0
         self.has_target_line = False
         self.target_execs = 0
+        self.found = []  # a match for each line about one finding
 
     def read(self, line):
         if match := STATUS_LINE.match(line):
@@ -35,36 +37,68 @@ class Tally:
         elif match := TARGET_LINE.match(line):
             self.has_target_line = True
             self.target_execs, self.ops, self.findings = (int(text) for text in match.groups())
+        elif match := findings.parse_line(line):
+            self.found.append(match)
 
 
-def fuzz_one(workplace, target, program, seconds):
-    """Returns (entry for fuzz.json or None, state, message, command)."""
-    crashes = workplace.result(f"crashes/{target}")
-    os.makedirs(crashes, exist_ok=True)
-    tally = Tally()
+class Job:
+    """One target and its run. `replay` is mapproof-replay, which confirms what a target writes as findings."""
 
-    def watch(line):
-        tally.read(line)
+    def __init__(self, workplace, program, seconds, replay):
+        self.workplace = workplace
+        self.target = os.path.basename(program)
+        self.program = program
+        self.seconds = seconds
+        self.replay = replay
+        self.crashes = workplace.result(f"crashes/{self.target}")
+        self.tally = Tally()
+        self.command = []
+
+    def watch(self, line):
+        self.tally.read(line)
         if STATUS_LINE.match(line):
-            workplace.progress.at(f"{tally.execs} runs, {tally.edges} edges, {tally.corpus} inputs kept")
+            tally = self.tally
+            self.workplace.progress.at(
+                f"{self.target}: {tally.execs} runs, {tally.edges} edges, {tally.corpus} inputs kept"
+            )
 
-    with tempfile.TemporaryDirectory(prefix="mapproof-corpus-") as corpus:
-        copy_seeds(os.path.join(workplace.root, "corpus", "seed", target), corpus)
-        command = [program, f"-max_total_time={seconds}", "-print_final_stats=1", f"-artifact_prefix={crashes}/"]
-        command += ["-timeout=10", corpus]  # the target sets its own lengths
-        environment = {"UBSAN_OPTIONS": "print_stacktrace=1"}
-        try:
-            ended = run(command, workplace.log(f"{target}.log"), watch, seconds + STARTUP_SECONDS, environment)
-        except Stopped as stopped:
-            for line in stopped.ended.text.splitlines():  # the last ones came after the stop
-                tally.read(line)
-            stopped.entry = entry_of(target, tally, stopped.ended, crashes)
-            raise
-    entry = entry_of(target, tally, ended, crashes)
-    with contextlib.suppress(OSError):  # not empty
-        os.removedirs(crashes)
-    state, message = judge(ended, tally, crashes)
-    return (entry if tally.execs else None), state, message, command
+    def run(self):
+        """Returns (entry for fuzz.json or None, state, message)."""
+        os.makedirs(self.crashes, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="mapproof-corpus-") as corpus:
+            with tempfile.TemporaryDirectory(prefix="mapproof-findings-") as found:
+                try:
+                    ended = self.fuzz(corpus, found)
+                except Stopped as stopped:
+                    for line in stopped.ended.text.splitlines():  # the last ones came after the stop
+                        self.tally.read(line)
+                    stopped.entry = self.entry(stopped.ended)
+                    self.keep_findings(found)
+                    raise
+                problems = self.keep_findings(found)
+        entry = self.entry(ended)
+        with contextlib.suppress(OSError):  # not empty
+            os.removedirs(self.crashes)
+        state, message = judge(ended, self.tally, self.crashes)
+        if state == "ok" and problems:
+            state, message = "failed", "\n".join(problems)
+        return (entry if self.tally.execs else None), state, message
+
+    def fuzz(self, corpus, found):
+        copy_seeds(os.path.join(self.workplace.root, "corpus", "seed", self.target), corpus)
+        self.command = [self.program, f"-max_total_time={self.seconds}", "-print_final_stats=1"]
+        self.command += [f"-artifact_prefix={self.crashes}/", "-timeout=10", corpus]  # the target sets its own lengths
+        environment = {"UBSAN_OPTIONS": "print_stacktrace=1", findings.ENVIRONMENT: found}
+        log, limit = self.workplace.log(f"{self.target}.log"), self.seconds + STARTUP_SECONDS
+        return run(self.command, log, self.watch, limit, environment)
+
+    def keep_findings(self, folder):
+        if not self.tally.found and not os.listdir(folder):
+            return []
+        return findings.collect(self.workplace, self.replay, self.target, folder, self.tally.found)
+
+    def entry(self, ended):
+        return entry_of(self.target, self.tally, ended, self.crashes)
 
 
 def copy_seeds(seeds, corpus):
@@ -118,13 +152,21 @@ def first_report(text):
     return "\n".join(lines[-20:])
 
 
-def run_part(workplace, programs, targets, seconds):
-    """Fuzz each target for its share of `seconds`; write fuzz.json. Returns the part's entry for run.json."""
+def shares(targets, seconds):
+    """{target: its seconds}: the one that looks for mismatches gets as much as any two others."""
+    weights = {target: 2 if target == MISMATCHES else 1 for target in targets}
+    return {target: max(1, seconds * weight // sum(weights.values())) for target, weight in weights.items()}
+
+
+def run_part(workplace, programs, seconds, replay):
+    """Fuzz with each program for its share of `seconds`; write fuzz.json. Returns the part's entry for run.json."""
     entries, messages, states, commands, spent = [], [], [], [], 0.0
-    share = max(1, seconds // len(targets))
-    for target in targets:
+    share = shares([os.path.basename(program) for program in programs], seconds)
+    for program in programs:
+        target = os.path.basename(program)
+        job = Job(workplace, program, share[target], replay)
         try:
-            entry, state, message, command = fuzz_one(workplace, target, os.path.join(programs, target), share)
+            entry, state, message = job.run()
         except Stopped as stopped:
             if stopped.entry["execs"]:
                 schema.write_json(workplace.result("fuzz.json"), entries + [stopped.entry])
@@ -133,7 +175,7 @@ def run_part(workplace, programs, targets, seconds):
             entries.append(entry)
             spent += entry["seconds"]
         states.append(state)
-        commands.append(command)
+        commands.append(job.command)
         if message:
             messages.append(f"{target}: {message}")
     if entries:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import statistics
 
-from . import bench, inputs, schema
+from . import bench, hyperfine, inputs, schema
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE TABLE IF NOT EXISTS results (
     run_id INTEGER NOT NULL REFERENCES runs(id),
-    part TEXT NOT NULL,             -- bench, fuzz, inputs
-    name TEXT NOT NULL,             -- case; target; input/format
+    part TEXT NOT NULL,             -- bench, perf, hyperfine, inputs, fuzz, findings
+    name TEXT NOT NULL,             -- case; case or family; input/format; target; key
     repetition INTEGER NOT NULL,
     metric TEXT NOT NULL,           -- cpu_time_ns, ns_per_leaf, execs, ...
     value REAL NOT NULL,
@@ -50,9 +50,15 @@ def connect(path):
 
 
 def rows_of(result):
+    """(part, name, repetition, metric, value) of everything that was measured."""
     if "bench" in result:
         for name, repetition, metric, value in bench.raw_rows(result["bench"]):
             yield "bench", name, repetition, metric, value
+    yield from perf_rows(result.get("perf", {}))
+    yield from hyperfine_rows(result.get("hyperfine", {}))
+    for entry in result.get("findings", []):
+        for key in ("count", "first_exec", "first_seconds", "ops"):
+            yield "findings", entry["key"], 0, key, float(entry[key])
     for entry in result.get("fuzz", []):
         for key, value in entry.items():
             if schema.is_number(value):
@@ -63,6 +69,22 @@ def rows_of(result):
         for key, value in inputs.flatten(entry["totals"]):
             if schema.is_number(value):
                 yield "inputs", name, 0, f"totals.{key}", float(value)
+
+
+def perf_rows(perf):
+    for entry in perf.get("instructions", []):
+        yield "perf", entry["case"], 0, "instructions_per_op", float(entry["per_op"])
+    for entry in perf.get("families", []):
+        for event, reported in entry["events"].items():
+            yield "perf", entry["family"], 0, event, float(reported["value"])
+
+
+def hyperfine_rows(measured):
+    for entry in measured.get("results", []):
+        name = hyperfine.label(entry["command"])
+        yield "hyperfine", name, 0, "median_seconds", float(entry["median"])
+        for repetition, seconds in enumerate(entry["times"]):
+            yield "hyperfine", name, repetition, "seconds", float(seconds)
 
 
 def store(path, result, folder):

@@ -18,7 +18,31 @@ QUICK_CASES = [
     "unmap/amdv1/256x4K/warm",
     "replay/nvme-e1000e/amdv1",
 ]
-FUZZ_TARGETS = ["fuzz_engine"]
+# What perf stat runs of each family; a family without any is stood for by its first case.
+PERF_CASES = [
+    "map/*/256x4K/warm",
+    "map/amdv1/1GiB_as_4K/warm",
+    "unmap/*/256x4K/warm",
+    "lookup/*/random_1GiB_of_4K/warm",
+    "replay/nvme-e1000e/amdv1",
+    "translate/amd/4K-4K-4K/*",
+    "iotlb/amd/4K-4K/random",
+    "limit/*",
+]
+FLAME_CASES = ["map/amdv1/256x4K/warm", "map/amdv1/1GiB_as_4K/warm"]
+# Instructions that are counted in every mode: (case, operations).
+COUNTS = [
+    ("map/amdv1/1x4K/warm", 2000),
+    ("map/amdv1/256x4K/warm", 1000),
+    ("map/amdv1/1x1M/warm", 1000),
+    ("map/amdv1/256x4K/warm-vector", 1000),
+    ("map/x86_64/256x4K/warm", 1000),
+    ("unmap/amdv1/256x4K/warm", 1000),
+    ("lookup/amdv1/random_1GiB_of_4K/warm", 2000),
+    ("translate/amd/4K-4K-4K/hit", 1000),
+    ("translate/amd/4K-4K-4K/miss", 1000),
+]
+FUZZ_TARGETS = ["fuzz_lockstep", "fuzz_engine", "fuzz_rmp", "fuzz_parse"]
 INPUT_FILES = [
     "corpus/traces/linux-6.12-vtd-nvme-e1000e.trace.xz",
     "corpus/layouts/pagemap-thp-4g.txt.xz",
@@ -35,7 +59,15 @@ class Mode:
     repetitions: int
     fuzz_seconds: int  # in all
     bench_limit: int  # seconds after which the program counts as hanging
+    perf_min_time: float  # seconds a case under perf stat
+    flame_min_time: float  # and under perf record
+    counts_of_gate: bool  # count the instructions of the gate's cases too
+    hyperfine_runs: int
     tests_too: bool = False
+    hyperfine_format: str = INPUT_FORMATS[0]
+    perf_cases = PERF_CASES
+    flame_cases = FLAME_CASES
+    counts = COUNTS
 
     def bench_filter(self):
         """For --benchmark_filter; None: no filter."""
@@ -45,7 +77,7 @@ class Mode:
 
 
 MODES = {
-    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 20, 300),
-    "default": Mode("default", None, 0.1, 1, 60, 3600),
-    "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, tests_too=True),
+    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 20, 300, 0.1, 0.5, False, 3),
+    "default": Mode("default", None, 0.05, 1, 100, 3600, 0.3, 2, True, 10),
+    "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
 }

@@ -17,3 +17,8 @@ class Workplace:
 
     def result(self, name):
         return os.path.join(self.folder, name)
+
+    def shown(self, path):
+        """A path as somebody in the source tree would type it."""
+        inside = os.path.relpath(path, self.root)
+        return path if inside.startswith("..") else inside
