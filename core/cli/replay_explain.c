@@ -6,6 +6,8 @@
 #define _GNU_SOURCE /* strerrorname_np */
 #include "cli/replay.h"
 
+#include "world/world_words.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +142,10 @@ static void explain_error(const struct replay *replay, int error)
 
 void replay_explain(const struct replay *replay, const struct op *op, const struct world_outcome *outcome)
 {
+    char words[WORLD_WORDS_MAX];
+
+    world_print_words(replay->world, op, outcome, words, sizeof(words));
+    replay_print(replay, "  what: %s\n", words);
     switch (outcome->kind) {
     case OP_DMA: explain_dma(replay, op, &outcome->dma); break;
     case OP_RMPUPDATE:

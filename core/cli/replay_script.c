@@ -8,6 +8,7 @@
 #include "cli/replay_accept.h"
 #include "import/input.h"
 #include "script/script.h"
+#include "world/world_words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,7 +111,8 @@ static void count_finding(struct run *run, const struct world_outcome *outcome)
 {
     if (outcome->finding == FINDING_NONE) return;
     run->findings++;
-    replay_print(run->replay, "  finding: %s\n", world_finding_name(outcome->finding));
+    replay_print(run->replay, "  finding: %s (%s): %s\n", world_finding_name(outcome->finding),
+                 world_rule_name(outcome->rule), world_rule_title(outcome->rule));
 }
 
 static enum replay_status run_op(struct run *run)
@@ -121,7 +123,7 @@ static enum replay_status run_op(struct run *run)
     enum replay_status status;
 
     world_apply(run->replay->world, op, &outcome);
-    world_print_outcome(&outcome, text, sizeof(text));
+    world_print_result(&outcome, text, sizeof(text));
     print_op(run, text);
     count_finding(run, &outcome);
     if (run->replay->options.explains) replay_explain(run->replay, op, &outcome);

@@ -25,6 +25,9 @@ struct dma {
     uint64_t gpa_reached; /* of a STALE access: where its translation came from */
 };
 
+/* The access that a dma op asks for. */
+struct dma world_dma_of(struct world *world, const struct op *op);
+
 /* world_rule.c: the rule that the outcome's finding breaks. */
 enum world_rule world_rule_of(const struct dma *dma, const struct world_outcome *outcome);
 

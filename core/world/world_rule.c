@@ -10,55 +10,55 @@ static const struct {
 } rules[RULE_COUNT] = {
     [RULE_NONE] = { "none", FINDING_NONE, "nothing wrong" },
     [RULE_AFTER_OWNER_CHANGE] = { "after-owner-change", FINDING_STALE,
-                                  "a live IOTLB entry still reaches a page that no longer belongs to this device's "
+                                  "A live IOTLB entry still reaches a page that no longer belongs to this device's "
                                   "side: the RMP changed and nothing invalidated the entry" },
     [RULE_AFTER_UNMAP] = { "after-unmap", FINDING_STALE,
-                           "a live IOTLB entry still reaches a page that was unmapped: its invalidation was "
+                           "A live IOTLB entry still reaches a page that was unmapped: its invalidation was "
                            "forgotten" },
     [RULE_AFTER_REMAP] = { "after-remap", FINDING_STALE,
-                           "a live IOTLB entry still reaches the page that was mapped here before: the mapping leads "
+                           "A live IOTLB entry still reaches the page that was mapped here before: the mapping leads "
                            "elsewhere, and the old one's invalidation was forgotten" },
     [RULE_AFTER_RIGHTS] = { "after-rights", FINDING_STALE,
-                            "a live IOTLB entry still grants a right that the mapping no longer gives" },
+                            "A live IOTLB entry still grants a right that the mapping no longer gives" },
     [RULE_STALE_WALK] = { "stale-walk", FINDING_STALE,
-                          "a walk began at a cached upper-level item that outlived its table: the invalidation left "
+                          "A walk began at a cached upper-level item that outlived its table: the invalidation left "
                           "upper levels cached, or was forgotten" },
     [RULE_SIZE_BYSTANDER] = { "rmp-size-bystander", FINDING_LOSES_DMA,
-                              "a page that nobody converts faults by size: the device was served there before, then "
+                              "A page that nobody converts faults by size: the device was served there before, then "
                               "its 2M region was split on one side only, in S2 or in the RMP" },
     [RULE_SIZE_LEAF_LARGER] = { "rmp-size-leaf-larger", FINDING_LOSES_DMA,
-                                "an S2 leaf of 2M or more stands over RMP pages of 4K, and every access through it "
+                                "An S2 leaf of 2M or more stands over RMP pages of 4K, and every access through it "
                                 "faults by size" },
     [RULE_SIZE_LEAF_SMALLER] = { "rmp-size-leaf-smaller", FINDING_LOSES_DMA,
-                                 "an S2 leaf below 2M stands over an RMP page of 2M, and every access through it "
+                                 "An S2 leaf below 2M stands over an RMP page of 2M, and every access through it "
                                  "faults by size" },
     [RULE_SIZE_S1_TABLE] = { "rmp-size-s1-table", FINDING_LOSES_DMA,
-                             "the fetch of the guest's own S1 table meets an S2 leaf and an RMP page of different "
+                             "The fetch of the guest's own S1 table meets an S2 leaf and an RMP page of different "
                              "size: all DMA behind that table is lost" },
     [RULE_SIZE_RECHECK] = { "rmp-size-recheck", FINDING_LOSES_DMA,
-                            "a right IOTLB entry is refused when it is checked again: the size of the RMP page "
+                            "A right IOTLB entry is refused when it is checked again: the size of the RMP page "
                             "changed after the fill" },
     [RULE_OWNER_MIXED_REGION] = { "owner-mixed-2m", FINDING_LOSES_DMA,
-                                  "ordinary DMA to a page that nobody owns faults: its leaf of 2M or more also covers "
+                                  "Ordinary DMA to a page that nobody owns faults: its leaf of 2M or more also covers "
                                   "a page that belongs to a guest" },
     [RULE_OWNER_HOST_TABLE] = { "owner-host-table", FINDING_LOSES_DMA,
-                                "hardware cannot mark the S2 leaf accessed or dirty: the page of the host's table "
+                                "Hardware cannot mark the S2 leaf accessed or dirty: the page of the host's table "
                                 "belongs to a guest" },
     [RULE_OLD_ENTRY] = { "old-entry", FINDING_LOSES_DMA,
-                         "an outdated IOTLB entry stands before a right mapping, and its check fails" },
+                         "An outdated IOTLB entry stands before a right mapping, and its check fails" },
     [RULE_OLD_WALK] = { "old-walk", FINDING_LOSES_DMA,
-                        "a walk began at an outdated cached item and missed the right mapping" },
-    [RULE_LOST_OTHER] = { "lost-other", FINDING_LOSES_DMA, "an authorised access faulted for another reason" },
+                        "A walk began at an outdated cached item and missed the right mapping" },
+    [RULE_LOST_OTHER] = { "lost-other", FINDING_LOSES_DMA, "An authorised access faulted for another reason" },
     [RULE_BEYOND_S2_LEAF] = { "beyond-s2-leaf", FINDING_EXPANDS,
-                              "the IOTLB entry is larger than the host's S2 leaf: the device reaches pages that the "
+                              "The IOTLB entry is larger than the host's S2 leaf: the device reaches pages that the "
                               "host mapped elsewhere, for others, or not at all" },
     [RULE_BEYOND_S1_LEAF] = { "beyond-s1-leaf", FINDING_EXPANDS,
-                              "the IOTLB entry is larger than the guest's S1 leaf: the device reaches guest pages that "
+                              "The IOTLB entry is larger than the guest's S1 leaf: the device reaches guest pages that "
                               "the guest never mapped for it" },
     [RULE_OTHER_OWNER] = { "other-owner", FINDING_EXPANDS,
-                           "the IOTLB entry covers pages of another owner: only the touched 4K page was checked" },
+                           "The IOTLB entry covers pages of another owner: only the touched 4K page was checked" },
     [RULE_FILLED_BY_OLD_WALK] = { "filled-by-old-walk", FINDING_EXPANDS,
-                                  "the IOTLB entry was filled through a cached item of a leaf that is gone, and covers "
+                                  "The IOTLB entry was filled through a cached item of a leaf that is gone, and covers "
                                   "what has been mapped otherwise since" },
 };
 
