@@ -29,6 +29,11 @@ static void unlock(struct table_pool *pool)
     atomic_flag_clear_explicit(&pool->lock, memory_order_release);
 }
 
+static void forget_free(struct table_pool *pool)
+{
+    for (unsigned order = 0; order < POOL_ORDERS; order++) pool->free_heads[order] = POOL_NO_PAGE;
+}
+
 void table_pool_init(struct table_pool *pool, uint64_t base, uint32_t page_count)
 {
     CHECK(page_count > 0);
@@ -38,12 +43,12 @@ void table_pool_init(struct table_pool *pool, uint64_t base, uint32_t page_count
         .bytes = reserve((size_t)page_count << POOL_PAGE_SHIFT),
         .base = base,
         .page_count = page_count,
-        .free_head = POOL_NO_PAGE,
         .next = reserve(page_count * sizeof(uint32_t)),
         .state = reserve(page_count),
         .allocations_left = POOL_NO_LIMIT,
         .lock = ATOMIC_FLAG_INIT,
     };
+    forget_free(pool);
 }
 
 void table_pool_destroy(struct table_pool *pool)
@@ -61,8 +66,9 @@ void table_pool_reset(struct table_pool *pool)
     }
     memset(pool->state, 0, pool->fresh);
     pool->fresh = 0;
-    pool->free_head = POOL_NO_PAGE;
+    forget_free(pool);
     pool->live_pages = 0;
+    pool->live_bodies = 0;
     pool->peak_pages = 0;
     pool->allocations = 0;
     pool->allocations_left = POOL_NO_LIMIT;
@@ -78,72 +84,109 @@ static uint32_t page_of(const struct table_pool *pool, const void *table)
     return (uint32_t)(offset >> POOL_PAGE_SHIFT);
 }
 
-/* Take `pages` (a power of two) never-used pages, naturally aligned by address; POOL_NO_PAGE when none are left. */
-static uint32_t take_fresh(struct table_pool *pool, uint32_t pages)
+static void put_free(struct table_pool *pool, uint32_t page, unsigned order)
+{
+    pool->next[page] = pool->free_heads[order];
+    pool->free_heads[order] = page;
+}
+
+/* Take 2^order never-used pages, naturally aligned by address; POOL_NO_PAGE when none are left. */
+static uint32_t take_fresh(struct table_pool *pool, unsigned order)
 {
     const uint64_t base_page = pool->base >> POOL_PAGE_SHIFT;
-    uint32_t first = (uint32_t)(align_down(base_page + pool->fresh + pages - 1, trailing_zeros(pages)) - base_page);
+    const uint32_t pages = UINT32_C(1) << order;
+    uint32_t first = (uint32_t)(align_down(base_page + pool->fresh + pages - 1, order) - base_page);
 
     if (first > pool->page_count || pool->page_count - first < pages) return POOL_NO_PAGE;
-    for (uint32_t skipped = pool->fresh; skipped < first; skipped++) {
-        pool->next[skipped] = pool->free_head;
-        pool->free_head = skipped;
-    }
+    for (uint32_t skipped = pool->fresh; skipped < first; skipped++) put_free(pool, skipped, 0);
     pool->fresh = first + pages;
     return first;
 }
 
-static uint32_t take(struct table_pool *pool, uint32_t pages)
+static uint32_t take(struct table_pool *pool, unsigned order)
 {
-    const uint32_t page = pool->free_head;
+    const uint32_t page = pool->free_heads[order];
 
-    if (pages > 1 || page == POOL_NO_PAGE) return take_fresh(pool, pages);
-    pool->free_head = pool->next[page];
+    if (page == POOL_NO_PAGE) return take_fresh(pool, order);
+    pool->free_heads[order] = pool->next[page];
     return page;
 }
 
-/* With the lock held. */
-static void *alloc_locked(struct table_pool *pool, uint32_t pages)
+static __attribute__((noinline)) void mark_bodies(struct table_pool *pool, uint32_t page, uint32_t count)
 {
+    memset(&pool->state[page], POOL_BODY, count);
+    pool->live_bodies += count;
+}
+
+/* With the lock held. Inlined twice: tables of one page are nearly all. */
+static inline __attribute__((always_inline)) void *alloc_locked(struct table_pool *pool, unsigned order)
+{
+    const uint32_t pages = UINT32_C(1) << order;
     uint32_t page;
 
     if (pool->allocations_left == 0) return NULL;
-    page = take(pool, pages);
+    page = take(pool, order);
     if (page == POOL_NO_PAGE) return NULL;
     if (pool->allocations_left != POOL_NO_LIMIT) pool->allocations_left--;
     CHECK(pool->state[page] == POOL_FREE);
     pool->state[page] = POOL_LIVE;
-    for (uint32_t i = 1; i < pages; i++) pool->state[page + i] = POOL_BODY;
+    if (order > 0) mark_bodies(pool, page + 1, pages - 1);
     pool->allocations++;
     pool->live_pages += pages;
     if (pool->live_pages > pool->peak_pages) pool->peak_pages = pool->live_pages;
     return pool->bytes + ((size_t)page << POOL_PAGE_SHIFT);
 }
 
+static __attribute__((noinline)) void *alloc_large(struct table_pool *pool, size_t bytes)
+{
+    unsigned order = 1;
+
+    CHECK(bytes <= (size_t)POOL_PAGE_BYTES << (POOL_ORDERS - 1));
+    while ((size_t)POOL_PAGE_BYTES << order < bytes) order++;
+    return alloc_locked(pool, order);
+}
+
 void *table_pool_alloc(struct table_pool *pool, size_t bytes)
 {
-    uint32_t pages = 1;
     void *table;
 
     CHECK(bytes > 0);
-    CHECK(bytes <= (size_t)512 << 10);
-    while ((size_t)pages << POOL_PAGE_SHIFT < bytes) pages <<= 1;
     lock(pool);
-    table = alloc_locked(pool, pages);
+    table = bytes <= POOL_PAGE_BYTES ? alloc_locked(pool, 0) : alloc_large(pool, bytes);
     unlock(pool);
     return table;
 }
 
-/* With the lock held: the page and the pages of its body go to the free list. */
+/* With the lock held: how many pages the table that starts at `page` has. */
+static uint32_t pages_of(const struct table_pool *pool, uint32_t page)
+{
+    uint32_t pages = 1;
+
+    while (page + pages < pool->fresh && pool->state[page + pages] == POOL_BODY) pages++;
+    return pages;
+}
+
+/* Tables of several pages are few: kept out of the way of the others. */
+static __attribute__((noinline)) void free_large(struct table_pool *pool, uint32_t page)
+{
+    const uint32_t pages = pages_of(pool, page);
+
+    memset(&pool->state[page], POOL_FREE, pages);
+    put_free(pool, page, trailing_zeros(pages));
+    pool->live_pages -= pages;
+    pool->live_bodies -= pages - 1;
+}
+
+/* With the lock held: the table that starts at `page` goes to the free list of its size. */
 static void free_page(struct table_pool *pool, uint32_t page)
 {
-    do {
-        pool->state[page] = POOL_FREE;
-        pool->next[page] = pool->free_head;
-        pool->free_head = page;
-        pool->live_pages--;
-        page++;
-    } while (page < pool->fresh && pool->state[page] == POOL_BODY);
+    if (page + 1 < pool->fresh && pool->state[page + 1] == POOL_BODY) {
+        free_large(pool, page);
+        return;
+    }
+    pool->state[page] = POOL_FREE;
+    put_free(pool, page, 0);
+    pool->live_pages--;
 }
 
 void table_pool_free(struct table_pool *pool, void *table)
@@ -160,13 +203,11 @@ void table_pool_free(struct table_pool *pool, void *table)
 void table_pool_free_dirty(struct table_pool *pool, void *table)
 {
     uint32_t page;
-    size_t pages = 1;
 
     lock(pool);
     page = page_of(pool, table);
     CHECK(pool->state[page] == POOL_LIVE);
-    while (page + pages < pool->fresh && pool->state[page + pages] == POOL_BODY) pages++;
-    memset(table, 0, pages << POOL_PAGE_SHIFT);
+    memset(table, 0, (size_t)pages_of(pool, page) << POOL_PAGE_SHIFT);
     free_page(pool, page);
     unlock(pool);
 }

@@ -24,6 +24,7 @@
 enum {
     POOL_PAGE_SHIFT = 12,
     POOL_PAGE_BYTES = 1 << POOL_PAGE_SHIFT,
+    POOL_ORDERS = 8, /* tables of 1 .. 128 pages */
     PHYSMEM_WINDOWS = 4,
 };
 
@@ -38,17 +39,18 @@ enum pool_page_state {
 };
 
 struct table_pool {
-    uint8_t *bytes;            /* page 0 in this process; reserved, populated by touch */
-    uint64_t base;             /* what items hold for page 0: hpa or gpa, 4K aligned */
-    uint32_t page_count;       /* pages reserved */
-    uint32_t fresh;            /* pages from here on were never used */
-    uint32_t free_head;        /* list of returned single pages, POOL_NO_PAGE at its end */
-    uint32_t live_pages;       /* pages that are not free, retired ones included */
-    uint32_t peak_pages;       /* highest live_pages since the last reset */
-    uint32_t *next;            /* link per page: free list, or a gather's list */
-    uint8_t *state;            /* enum pool_page_state per page */
-    uint64_t allocations_left; /* fault injection: this many succeed, then all fail; POOL_NO_LIMIT = off */
-    uint64_t allocations;      /* successful ones since the last reset */
+    uint8_t *bytes;                   /* page 0 in this process; reserved, populated by touch */
+    uint64_t base;                    /* what items hold for page 0: hpa or gpa, 4K aligned */
+    uint32_t page_count;              /* pages reserved */
+    uint32_t fresh;                   /* pages from here on were never used */
+    uint32_t free_heads[POOL_ORDERS]; /* lists of returned tables of 2^order pages, POOL_NO_PAGE at the end */
+    uint32_t live_pages;              /* pages that are not free, retired ones included */
+    uint32_t live_bodies;             /* of these, second and later pages of a table */
+    uint32_t peak_pages;              /* highest live_pages since the last reset */
+    uint32_t *next;                   /* link per page: free list, or a gather's list */
+    uint8_t *state;                   /* enum pool_page_state per page */
+    uint64_t allocations_left;        /* fault injection: this many succeed, then all fail; POOL_NO_LIMIT = off */
+    uint64_t allocations;             /* successful ones since the last reset */
     atomic_flag lock;
 };
 
@@ -94,6 +96,12 @@ bool table_pool_is_live(const struct table_pool *pool, uint64_t address);
 
 /* First page that is free and not all zero, or POOL_NO_PAGE. O(pages touched): checkers only. */
 uint32_t table_pool_find_dirty_free_page(const struct table_pool *pool);
+
+/* Tables that are not free, retired ones included. */
+static inline uint32_t table_pool_live_tables(const struct table_pool *pool)
+{
+    return pool->live_pages - pool->live_bodies;
+}
 
 static inline uint64_t table_pool_size(const struct table_pool *pool)
 {

@@ -55,6 +55,30 @@ static void large_tables_are_aligned_by_address(void **state)
     table_pool_destroy(&pool);
 }
 
+static void a_freed_large_table_is_used_again_whole(void **state)
+{
+    struct table_pool pool;
+    struct table_list list = table_list_empty();
+
+    (void)state;
+    table_pool_init(&pool, 0, 48);
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t *table = table_pool_alloc(&pool, 65536);
+
+        assert_non_null(table);
+        assert_int_equal(table_pool_live_tables(&pool), 1);
+        table[8191] = 1;
+        table_pool_free_dirty(&pool, table);
+        table = table_pool_alloc(&pool, 65536);
+        table_pool_retire(&pool, &list, table);
+        table_pool_free_list(&pool, &list);
+    }
+    assert_int_equal(pool.live_pages, 0);
+    assert_int_equal(table_pool_live_tables(&pool), 0);
+    assert_int_equal(table_pool_find_dirty_free_page(&pool), POOL_NO_PAGE);
+    table_pool_destroy(&pool);
+}
+
 static void the_limit_fails_exactly_the_allocations_after_it(void **state)
 {
     struct table_pool pool;
@@ -151,6 +175,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_freed_table_comes_back_zeroed),
         cmocka_unit_test(a_free_page_that_is_not_zero_is_found),
         cmocka_unit_test(large_tables_are_aligned_by_address),
+        cmocka_unit_test(a_freed_large_table_is_used_again_whole),
         cmocka_unit_test(the_limit_fails_exactly_the_allocations_after_it),
         cmocka_unit_test(retired_tables_stay_until_their_list_is_freed),
         cmocka_unit_test(reset_makes_a_pool_like_new),
