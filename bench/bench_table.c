@@ -51,6 +51,7 @@ static const struct format_facts {
 } formats[] = {
     { "amdv1", UINT64_C(0x000fff7ffffff000), 2 }, /* every power of two 4K .. 2^51 but 512G (formats.md 1.1) */
     { "x86_64", UINT64_C(1) << SHIFT_4K | UINT64_C(1) << SHIFT_2M | UINT64_C(1) << SHIFT_1G, 3 },
+    { "vtdss", UINT64_C(1) << SHIFT_4K | UINT64_C(1) << SHIFT_2M | UINT64_C(1) << SHIFT_1G, 3 },
 };
 
 #define TARGET_START (UINT64_C(1) << 44) /* aligned to every leaf in use, below the 52 bits of an output address */

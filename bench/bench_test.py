@@ -13,7 +13,7 @@ import unittest
 
 PROGRAM = ""
 SHORT = "--benchmark_min_time=0.001"
-FORMATS = ("amdv1", "x86_64")
+FORMATS = ("amdv1", "x86_64", "vtdss")
 SIZES = [f"1x{4 << n}K" for n in range(8)] + [f"1x{1 << n}M" for n in range(10)] + ["1x1G"]
 WORKS = SIZES + ["256x4K", "256x2M", "256x1G", "1GiB_as_4K", "1GiB_as_2M", "1GiB_best"]
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")

@@ -413,7 +413,7 @@ class Output(ReplayCase):
         self.assertEqual(results, [f"ok 1 {self.path('a.ops')}", f"not ok 2 {self.path('b.ops')}"])
 
     def test_ktap_names_skipped_formats(self):
-        case = "# t\ntable fmt=vtdss levels=4 va_bits=48 oa_bits=52 features=flush-range\npage_sizes 0x40201000\nend\n"
+        case = "# t\ntable fmt=sparc levels=4 va_bits=48 oa_bits=52 features=flush-range\npage_sizes 0x40201000\nend\n"
         out, _ = self.run_replay(0, "--ktap", "--golden", self.write("v.txt", case))
         self.assertIn(f"ok 1 {self.path('v.txt')} # SKIP format not built", out)
 

@@ -114,7 +114,7 @@ struct iommu_chain {
     unsigned shift, level; /* of the table's items */
     uint64_t input;        /* of the walk that reached it */
     uint64_t table;        /* its address */
-    uint64_t rights;       /* AND of the raw items above it */
+    unsigned rights;       /* AND over the items above it */
 };
 
 /* iommu_walk without side effect (cas is not used), into chain->leaf. Cost: levels below the one it begins at. */

@@ -14,7 +14,7 @@
 #include "iommu/iommu.h"
 
 /* The formats that have a walker: X(token). */
-#define WALKER_LIST(X) X(amdv1) X(x86_64)
+#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss)
 
 enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
 
@@ -22,7 +22,10 @@ enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
 struct item_meaning {
     uint64_t address; /* of the table, or of the first byte of the leaf */
     unsigned shift;   /* size of the leaf, a contiguous run as a whole */
+    unsigned rights;  /* enum walk_right: what the item itself allows; ANDed along the path */
 };
+
+enum walk_right { WALK_READ = 1, WALK_WRITE = 2 };
 
 struct walk_format {
     unsigned granule_shift; /* smallest leaf */
@@ -30,9 +33,8 @@ struct walk_format {
     unsigned top_level_max;
     unsigned top_extra_bits; /* a top table may have this many index bits more (concatenated tables) */
     uint64_t accessed, dirty, forced_coherent; /* bits of an item; 0 = the format has none */
-    uint64_t read, write;                      /* a path has the right where all its items have all these bits */
     bool accessed_in_tables;                   /* hardware marks table items too */
-    /* The C-bit is stripped from `item` already. `meaning` is set for tables and leaves. */
+    /* The C-bit is stripped from `item` already. `meaning` is set for tables (but for shift) and leaves. */
     enum item_kind (*decode)(const struct iommu_table *table, uint64_t item, unsigned level,
                              struct item_meaning *meaning);
 };
@@ -41,7 +43,7 @@ struct walk_format {
 struct walk_start {
     uint64_t item;    /* raw, as it was read */
     uint64_t address; /* where it was read */
-    uint64_t rights;  /* AND of the raw items above it */
+    unsigned rights;  /* AND over the items above it */
     unsigned level;
 };
 
@@ -132,7 +134,7 @@ struct walk_job {
 /* Where a walk stands. */
 struct walk_step {
     uint64_t item, address;
-    uint64_t rights;
+    unsigned rights;
     unsigned level;
     unsigned reads;
 };
@@ -200,9 +202,9 @@ WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk
 {
     struct iommu_leaf *leaf = job->leaf;
     const bool is_write = job->access == IOMMU_WRITE;
-    const uint64_t rights = step->rights & step->item;
-    const bool readable = (rights & format->read) == format->read;
-    const bool writable = (rights & format->write) == format->write;
+    const unsigned rights = step->rights & meaning->rights;
+    const bool readable = (rights & WALK_READ) != 0;
+    const bool writable = (rights & WALK_WRITE) != 0;
     enum iommu_fault fault = (is_write ? writable : readable) ? IOMMU_NO_FAULT : IOMMU_PERMISSION;
 
     if (fault == IOMMU_NO_FAULT && job->table->set_accessed_dirty) {
@@ -275,7 +277,7 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
     const uint64_t c_bit_mask = table->c_bit_mask;
     const uint64_t input = job->input & low_mask(walk_input_bits(format, table));
     unsigned shift = walk_item_shift(format, start ? start->level : table->top_level);
-    struct walk_step step = { 0, table->root + 8 * (input >> shift), UINT64_MAX, table->top_level, 0 };
+    struct walk_step step = { 0, table->root + 8 * (input >> shift), WALK_READ | WALK_WRITE, table->top_level, 0 };
     struct item_meaning meaning;
 
     if (walk_is_near(format, job)) {
@@ -302,7 +304,7 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
         }
         shift -= format->index_bits;
         step.address = meaning.address + 8 * (input >> shift & low_mask(format->index_bits));
-        step.rights &= step.item;
+        step.rights &= meaning.rights;
         step.level--;
         walk_remember(job, &step, meaning.address, shift);
         if (!walk_fetch(job, &step)) return true;

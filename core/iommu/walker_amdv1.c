@@ -18,10 +18,9 @@
 #define AMDV1_ADDRESS      (low_mask(52) & ~low_mask(12))
 #define AMDV1_RESERVED     (low_mask(60) & ~low_mask(52))
 #define AMDV1_FORCE_COHERE (UINT64_C(1) << 60)
-#define AMDV1_READ         (UINT64_C(1) << 61)
-#define AMDV1_WRITE        (UINT64_C(1) << 62)
 
 enum {
+    RIGHTS_SHIFT = 61,
     NEXT_LEVEL_SHIFT = 9,
     NEXT_LEVEL_LEAF = 0,    /* a leaf of the level's own size */
     NEXT_LEVEL_ENCODED = 7, /* a leaf whose size is in the low address bits */
@@ -73,7 +72,8 @@ WALK_INLINE enum item_kind amdv1_decode(const struct iommu_table *table, uint64_
     if (!(item & AMDV1_PRESENT)) return ITEM_EMPTY;
     if (item & AMDV1_RESERVED) return ITEM_RESERVED;
 
-    /* 2. IR and IW are ANDed along the path by the walk. */
+    /* 2. IR and IW are ANDed along the path by the walk: bits 61 and 62 are WALK_READ and WALK_WRITE. */
+    meaning->rights = item >> RIGHTS_SHIFT & (WALK_READ | WALK_WRITE);
 
     /* 3. NL 0 and 7 are leaves; any other is a table one level down, and NL says which. */
     if (next_level == NEXT_LEVEL_LEAF || next_level == NEXT_LEVEL_ENCODED) {
@@ -92,8 +92,6 @@ static const struct walk_format format = {
     .accessed = AMDV1_ACCESSED,
     .dirty = AMDV1_DIRTY,
     .forced_coherent = AMDV1_FORCE_COHERE,
-    .read = AMDV1_READ,
-    .write = AMDV1_WRITE,
     .decode = amdv1_decode,
 };
 

@@ -31,7 +31,8 @@ WALK_INLINE enum item_kind x86_64_decode(const struct iommu_table *table, uint64
     /* 1. P = 0 is empty, whatever else the item holds. */
     if (!(item & X86_64_PRESENT)) return ITEM_EMPTY;
 
-    /* 2. Read needs U, write needs U and W; ANDed along the path by the walk. */
+    /* 2. Read needs U, write needs U and W (bit 1, as WALK_WRITE); ANDed along the path by the walk. */
+    meaning->rights = item & X86_64_USER ? WALK_READ | (item & X86_64_WRITE) : 0;
 
     /* 3. PS makes a leaf at levels 1 and 2 and is reserved above. At level 0 the bit is PAT. */
     meaning->address = item & X86_64_ADDRESS;
@@ -54,8 +55,6 @@ static const struct walk_format format = {
     .top_level_max = 4,
     .accessed = X86_64_ACCESSED,
     .dirty = X86_64_DIRTY,
-    .read = X86_64_USER,
-    .write = X86_64_USER | X86_64_WRITE,
     .accessed_in_tables = true,
     .decode = x86_64_decode,
 };

@@ -177,7 +177,7 @@ static void leftovers_lose_the_items_that_an_invalidation_names(void **state)
     const struct oracle_run small = { 0x1000, 0x1000, 0x100001000, 12, 3, false };
 
     (void)state;
-    leftovers_reset(leftovers);
+    leftovers_reset(leftovers, oracle_find_format("amdv1"));
     leftovers_add(leftovers, &run);
     leftovers_add(leftovers, &small); /* in no upper level */
     assert_int_equal(leaves_over(leftovers, 0x1000), 0);

@@ -4,26 +4,21 @@
 #include "base/bits.h"
 #include "oracle/oracle_internal.h"
 
-void leftovers_reset(struct leftovers *leftovers)
+void leftovers_reset(struct leftovers *leftovers, const struct oracle_format *format)
 {
+    leftovers->format = format;
     leftovers->count = 0;
     leftovers->overflowed = false;
 }
 
 void leftovers_add(struct leftovers *leftovers, const struct oracle_run *run)
 {
-    if (run->shift < SHIFT_2M) return;
+    if (run->shift < oracle_item_shift(leftovers->format, 1)) return;
     if (leftovers->count == LEFTOVERS_MAX) {
         leftovers->overflowed = true;
         return;
     }
     leftovers->runs[leftovers->count++] = *run;
-}
-
-/* Size of one item at the level of a leaf: a contiguous leaf has several, each cached by itself. */
-static unsigned item_shift(const struct oracle_run *run)
-{
-    return run->shift - (run->shift - ORACLE_GRANULE_SHIFT) % ORACLE_INDEX_BITS;
 }
 
 /* A piece of a run, item-aligned: only its translation matters, so it may start inside a leaf. */
@@ -48,14 +43,15 @@ void leftovers_invalidate(struct leftovers *leftovers, uint64_t first, uint64_t 
     for (unsigned i = 0; i < count; i++) {
         const struct oracle_run run = leftovers->runs[i];
         const uint64_t run_last = oracle_run_last(&run);
-        uint64_t gone_first, gone_last;
+        const unsigned item_shift = oracle_item_shift_of_leaf(leftovers->format, run.shift);
+        uint64_t gone_first, gone_last; /* a contiguous leaf has several items, each cached by itself */
 
         if (first > run_last || last < run.start) {
             leftovers->runs[kept++] = run;
             continue;
         }
-        gone_first = align_down(max_u64(first, run.start), item_shift(&run));
-        gone_last = min_u64(last, run_last) | low_mask(item_shift(&run));
+        gone_first = align_down(max_u64(first, run.start), item_shift);
+        gone_last = min_u64(last, run_last) | low_mask(item_shift);
         if (gone_first > run.start) leftovers->runs[kept++] = piece_of(&run, run.start, gone_first - run.start);
         if (gone_last < run_last) rest[rest_count++] = piece_of(&run, gone_last + 1, run_last - gone_last);
     }

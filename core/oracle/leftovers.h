@@ -11,14 +11,16 @@
 enum { LEFTOVERS_MAX = 512 };
 
 struct leftovers {
+    const struct oracle_format *format;
     struct oracle_run runs[LEFTOVERS_MAX];
     unsigned count;
     bool overflowed; /* there were more: anything may be cached */
 };
 
-void leftovers_reset(struct leftovers *leftovers);
+/* Empty, for tables of `format`. */
+void leftovers_reset(struct leftovers *leftovers, const struct oracle_format *format);
 
-/* These leaves were just removed or split. Only sizes of 2M and more are kept: others are in no upper level. */
+/* These leaves were just removed or split. Those of the lowest level are not kept: they are in no upper level. */
 void leftovers_add(struct leftovers *leftovers, const struct oracle_run *run);
 
 /* Cached items that hold a byte of [first, last] are gone. */

@@ -8,7 +8,7 @@
  * Every op is done in two steps, so that the caller can compare before anything is believed: *_predict says what must
  * happen and changes nothing, *_commit records what did. Between the two, the old runs can still be read.
  *
- * Sources: formats.md 1.1, 1.2 (sizes), 2 (semantics), 7 (clean answers); invariants 17 to 22 and 29 of formats.md 3.
+ * Sources: formats.md 1 (sizes), 2 (semantics), 7 (clean answers); invariants 17 to 22 and 29 of formats.md 3.
  */
 #pragma once
 
@@ -20,18 +20,33 @@
 /* Rights and memory type, numbers as IOMMU_* of Linux (formats.md 0). */
 enum { ORACLE_READ = 1, ORACLE_WRITE = 2, ORACLE_MMIO = 16 };
 
+enum { ORACLE_LEVELS = 6 };
+
 /* What the oracle knows of a format without looking at any bit of it. */
 struct oracle_format {
     const char *name;
-    unsigned max_level; /* highest level a top table can have */
-    unsigned max_leaf_level;
-    bool has_contiguous;     /* every power of two between two levels is a leaf size */
-    uint64_t excluded_sizes; /* bitmap: sizes that hardware cannot do */
-    bool read_is_implied;    /* no read bit: every leaf is readable */
-    bool dirty_is_readable;  /* read_and_clear_dirty and set_dirty exist */
-    bool starts_dirty;       /* writable leaves are born with the dirty bit set */
-    bool can_cut;            /* both capabilities of formats.md 6 */
+    unsigned granule_shift;             /* smallest leaf */
+    unsigned index_bits;                /* of a table below the top */
+    unsigned max_level;                 /* highest level a top table can have */
+    uint64_t leaf_sizes[ORACLE_LEVELS]; /* bitmap of leaf sizes by level, single items and runs */
+    uint64_t contiguous_sizes;          /* of these, what a table without the contiguous switch lacks */
+    bool read_is_implied;               /* every leaf is readable */
+    bool dirty_is_readable;             /* read_and_clear_dirty and set_dirty exist */
+    bool starts_dirty;                  /* writable leaves are born with the dirty bit set */
+    bool can_resize, can_exchange;      /* the two capabilities of formats.md 6 */
 };
+
+/* What one item of a table of `level` translates: log2 of bytes. */
+static inline unsigned oracle_item_shift(const struct oracle_format *format, unsigned level)
+{
+    return format->granule_shift + format->index_bits * level;
+}
+
+/* The same for the items that a leaf of 2^shift bytes is made of. */
+static inline unsigned oracle_item_shift_of_leaf(const struct oracle_format *format, unsigned shift)
+{
+    return shift - (shift - format->granule_shift) % format->index_bits;
+}
 
 /* The row of that name; NULL: not known. */
 const struct oracle_format *oracle_find_format(const char *name);
@@ -42,7 +57,10 @@ struct oracle_config {
     unsigned va_bits, oa_bits, top_level;
     bool grows; /* the top grows on demand */
     bool sign_extend;
+    bool upper_half;     /* input addresses have all bits above va_bits set */
     bool small_va;       /* amdv1 as Linux 7.2 */
+    bool is_contiguous;  /* leaves of several items where the format has them by a switch */
+    bool needs_write;    /* leaves without the right to write are refused */
     uint64_t page_sizes; /* 0 = all the format has */
 };
 

@@ -1,27 +1,45 @@
 /* What the oracle knows of each format: leaf sizes and capabilities, no bits. Sources: formats.md 1.0 to 1.2, 6. */
 #include "base/bits.h"
-#include "oracle/oracle.h"
+#include "oracle/oracle_internal.h"
 
 #include <stddef.h>
 #include <string.h>
 
+#define SIZE(shift)        (UINT64_C(1) << (shift))
+#define SIZES(first, last) (SIZE((last) + 1) - SIZE(first)) /* every power of two from 2^first to 2^last */
+
 static const struct oracle_format formats[] = {
     {
         .name = "amdv1",
+        .granule_shift = 12,
+        .index_bits = 9,
         .max_level = 5,
-        .max_leaf_level = 4,
-        .has_contiguous = true,
-        .excluded_sizes = UINT64_C(1) << 39, /* a single 512G leaf is a hardware bug */
+        /* 2^39 alone is a hardware bug; nothing reaches 2^52. A run is at most half a table. */
+        .leaf_sizes = { SIZES(12, 20), SIZES(21, 29), SIZES(30, 38), SIZES(40, 47), SIZES(48, 51) },
         .dirty_is_readable = true,
-        .can_cut = true,
+        .can_resize = true,
+        .can_exchange = true,
     },
     {
         .name = "x86_64",
+        .granule_shift = 12,
+        .index_bits = 9,
         .max_level = 4,
-        .max_leaf_level = 2,
+        .leaf_sizes = { SIZE(12), SIZE(21), SIZE(30) },
         .read_is_implied = true,
         .starts_dirty = true,
-        .can_cut = true,
+        .can_resize = true,
+        .can_exchange = true,
+    },
+    {
+        .name = "vtdss",
+        .granule_shift = 12,
+        .index_bits = 9,
+        .max_level = 4,
+        .leaf_sizes = { SIZE(12), SIZE(21), SIZE(30) },
+        .dirty_is_readable = true,
+        .can_resize = true,
+        .can_exchange = true,
     },
 };
 
@@ -33,37 +51,22 @@ const struct oracle_format *oracle_find_format(const char *name)
     return NULL;
 }
 
-enum { GRANULE_SHIFT = 12, INDEX_BITS = 9 };
-
-static unsigned item_shift(unsigned level)
-{
-    return GRANULE_SHIFT + INDEX_BITS * level;
-}
-
-/* Leaf sizes of one level: the item itself, and with contiguous runs every power of two up to half a table. */
-static uint64_t level_sizes(const struct oracle_format *format, unsigned level)
-{
-    uint64_t sizes = bit(item_shift(level));
-
-    if (!format->has_contiguous) return sizes;
-    for (unsigned shift = item_shift(level); shift < item_shift(level) + INDEX_BITS; shift++) sizes |= bit(shift);
-    return sizes;
-}
-
 /*
  * formats.md 2.1: a fixed top offers the levels up to it, a growing one every level whose item is smaller than the
  * input space; nothing reaches 2^oa_bits. With small_va no size exceeds the input space (Linux 7.2).
  */
 static uint64_t possible_sizes(const struct oracle_config *config)
 {
+    const struct oracle_format *format = config->format;
     uint64_t sizes = 0;
 
-    for (unsigned level = 0; level <= config->format->max_leaf_level; level++) {
-        if (config->grows ? item_shift(level) >= config->va_bits : level > config->top_level) break;
-        sizes |= level_sizes(config->format, level);
+    for (unsigned level = 0; level <= format->max_level; level++) {
+        if (config->grows ? oracle_item_shift(format, level) >= config->va_bits : level > config->top_level) break;
+        sizes |= format->leaf_sizes[level];
     }
+    if (!config->is_contiguous) sizes &= ~format->contiguous_sizes;
     if (config->small_va) sizes &= low_mask((unsigned)min_u64(config->va_bits + 1, 64));
-    return sizes & low_mask(config->oa_bits) & ~config->format->excluded_sizes;
+    return sizes & low_mask(config->oa_bits);
 }
 
 void oracle_table_init(struct oracle_table *table, const struct oracle_config *config)
@@ -84,21 +87,22 @@ void oracle_table_free(struct oracle_table *table)
 
 unsigned oracle_reach_bits(const struct oracle_table *table)
 {
-    const unsigned top = item_shift(table->top_level) + INDEX_BITS;
+    const unsigned top = oracle_item_shift(table->config.format, table->top_level + 1);
 
     if (!table->config.grows) return table->config.va_bits;
     return (unsigned)min_u64(top, table->config.va_bits);
 }
 
-/* formats.md 2.4: the bits above the reach are all 0, or with sign extension all equal to the top bit of the reach. */
-static bool fits(unsigned bits, bool sign_extend, uint64_t address)
-{
-    const uint64_t high = ~low_mask(sign_extend ? bits - 1 : bits);
-
-    return (address & high) == 0 || (sign_extend && (address & high) == high);
-}
-
+/*
+ * formats.md 2.4: the bits above the reach are all 0, in an upper half all 1, or with sign extension all equal to the
+ * top bit of the reach.
+ */
 bool oracle_decodes(const struct oracle_table *table, uint64_t address)
 {
-    return fits(oracle_reach_bits(table), table->config.sign_extend, address);
+    const struct oracle_config *config = &table->config;
+    const unsigned bits = oracle_reach_bits(table);
+    const uint64_t high = ~low_mask(config->sign_extend ? bits - 1 : bits);
+
+    if (config->upper_half) return (address & high) == high;
+    return (address & high) == 0 || (config->sign_extend && (address & high) == high);
 }

@@ -3,8 +3,6 @@
 
 #include "oracle/oracle.h"
 
-enum { ORACLE_GRANULE_SHIFT = 12, ORACLE_INDEX_BITS = 9 };
-
 /*
  * word[0] = length, word[1] = target, word[2]:
  *   63      17  16    15    8 7     0

@@ -77,9 +77,10 @@ int oracle_check_length(uint64_t start, uint64_t length)
 
 bool oracle_level_covers(const struct oracle_table *table, unsigned level, uint64_t first, uint64_t last)
 {
-    const unsigned top = ORACLE_GRANULE_SHIFT + ORACLE_INDEX_BITS * (level + 1);
+    const unsigned top = oracle_item_shift(table->config.format, level + 1);
     const unsigned bits = table->config.grows ? (unsigned)min_u64(top, table->config.va_bits) : table->config.va_bits;
 
+    if (table->config.upper_half) return first >= ~low_mask(bits) && last >= first;
     if (!table->config.sign_extend) return last <= low_mask(bits);
     return last <= low_mask(bits - 1) || first >= ~low_mask(bits - 1);
 }
@@ -93,6 +94,7 @@ static int check_map(const struct oracle_table *table, const struct oracle_reque
 
     if (!(request->prot & (ORACLE_READ | ORACLE_WRITE))) return -EINVAL;
     if (request->target > oa_last) return -ERANGE;
+    if (table->config.needs_write && !(request->prot & ORACLE_WRITE)) return -EINVAL;
     error = oracle_check_length(request->start, request->length);
     if (error) return error;
     if ((request->start | request->target | request->length) & (granule - 1)) return -ENXIO;
@@ -143,7 +145,8 @@ static unsigned level_needed(const struct oracle_table *table, const struct orac
 {
     const struct oracle_piece first =
         oracle_greedy(table->page_sizes, request->start, request->target, request->length);
-    const unsigned leaf_level = (first.shift - ORACLE_GRANULE_SHIFT) / ORACLE_INDEX_BITS;
+    const struct oracle_format *format = table->config.format;
+    const unsigned leaf_level = (first.shift - format->granule_shift) / format->index_bits;
     unsigned level = leaf_level > table->top_level ? leaf_level : table->top_level;
 
     while (!oracle_level_covers(table, level, request->start, request->start + (request->length - 1))) level++;
@@ -244,17 +247,18 @@ static uint64_t aligned_regions(uint64_t first, uint64_t last, unsigned shift)
  */
 static uint64_t tables_of(const struct oracle_table *table, uint64_t first, uint64_t last)
 {
-    const unsigned smallest = ORACLE_GRANULE_SHIFT + ORACLE_INDEX_BITS;
+    const unsigned index_bits = table->config.format->index_bits;
+    const unsigned smallest = table->config.format->granule_shift + index_bits;
     struct oracle_run run = { .start = first };
     uint64_t tables = 0;
 
     if (aligned_regions(first, last, smallest) == 0) return 0;
     for (unsigned level = 0; level < table->top_level; level++)
-        tables += aligned_regions(first, last, smallest + ORACLE_INDEX_BITS * level);
+        tables += aligned_regions(first, last, smallest + index_bits * level);
     for (uint64_t from = first; oracle_next_run(table, from, last, &run); from = oracle_run_last(&run) + 1) {
         const uint64_t length = min_u64(oracle_run_last(&run), last) - run.start + 1;
 
-        for (unsigned shift = smallest; shift <= run.shift; shift += ORACLE_INDEX_BITS) tables -= length >> shift;
+        for (unsigned shift = smallest; shift <= run.shift; shift += index_bits) tables -= length >> shift;
         if (oracle_run_last(&run) >= last) break;
     }
     return tables;
@@ -340,6 +344,14 @@ void oracle_unmap_commit(struct oracle_table *table, uint64_t start, uint64_t re
 
 /* ---- cut ------------------------------------------------------------------------------------------------------- */
 
+/* A run changes its length in place; an item that the cut passes through becomes a table. */
+static bool can_split(const struct oracle_format *format, const struct oracle_leaf *leaf, uint64_t at)
+{
+    const unsigned item_shift = oracle_item_shift_of_leaf(format, leaf->shift);
+
+    return (leaf->shift == item_shift || format->can_resize) && (is_aligned(at, item_shift) || format->can_exchange);
+}
+
 int oracle_cut_predict(const struct oracle_table *table, uint64_t at, struct oracle_leaf *leaf, bool *splits)
 {
     const uint64_t granule = table->page_sizes & -table->page_sizes;
@@ -349,7 +361,7 @@ int oracle_cut_predict(const struct oracle_table *table, uint64_t at, struct ora
     if (!oracle_level_covers(table, table->config.format->max_level, at, at)) return -ERANGE;
     if (!oracle_find(table, at, leaf)) return -ENOENT;
     if (leaf->start == at) return 0;
-    if (!table->config.format->can_cut) return -EOPNOTSUPP;
+    if (!can_split(table->config.format, leaf, at)) return -EOPNOTSUPP;
     *splits = true;
     return 0;
 }

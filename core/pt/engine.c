@@ -1,20 +1,46 @@
 /* The rows of struct engine. A new format is one line in the list. */
 #include "pt/engine.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
-extern const struct engine amdv1_engine, x86_64_engine;
+/*
+ * Token, and the default configuration: input and output bits, top (or start) level, features. Drivers of these tables
+ * set them so; where they differ by machine, the usual one is taken.
+ */
+#define ENGINE_LIST(X)                                                                                                 \
+    X(amdv1, 64, 52, 2, PT_DYNAMIC_TOP | PT_ENCRYPT_TABLES | PT_FORCE_COHERENCE | PT_FLUSH_RANGE)                      \
+    X(x86_64, 47, 52, 3, PT_FLUSH_RANGE)                                                                               \
+    X(vtdss, 48, 52, 3, PT_FORCE_COHERENCE | PT_FLUSH_RANGE)
+
+#define X(token, va_bits, oa_bits, top_level, features) extern const struct engine token##_engine;
+ENGINE_LIST(X)
+#undef X
 #ifdef __x86_64__
-extern const struct engine amdv1_vector_engine, x86_64_vector_engine;
+#define X(token, va_bits, oa_bits, top_level, features) extern const struct engine token##_vector_engine;
+ENGINE_LIST(X)
+#undef X
 #endif
 
 static const struct engine *const engines[] = {
-    &amdv1_engine,
-    &x86_64_engine,
+#define X(token, va_bits, oa_bits, top_level, features) &token##_engine,
+    ENGINE_LIST(X)
+#undef X
 #ifdef __x86_64__
-    &amdv1_vector_engine,
-    &x86_64_vector_engine,
+#define X(token, va_bits, oa_bits, top_level, features) &token##_vector_engine,
+        ENGINE_LIST(X)
+#undef X
 #endif
+};
+
+static const struct {
+    const char *format;
+    struct pt_config config;
+} defaults[] = {
+#define X(token, va, oa, top, feature_bits) { #token, { va, oa, top, feature_bits, 0, 0, NULL, NULL, NULL } },
+    ENGINE_LIST(X)
+#undef X
 };
 
 const struct engine *engine_at(unsigned index)
@@ -41,13 +67,9 @@ const struct engine *engine_find(const char *name)
 
 struct pt_config engine_default_config(const struct engine *engine)
 {
-    if (strcmp(engine->format, "amdv1") == 0) {
-        return (struct pt_config){
-            .va_bits = 64,
-            .oa_bits = 52,
-            .top_level = 2,
-            .features = PT_DYNAMIC_TOP | PT_ENCRYPT_TABLES | PT_FORCE_COHERENCE | PT_FLUSH_RANGE,
-        };
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        if (strcmp(defaults[i].format, engine->format) == 0) return defaults[i].config;
     }
-    return (struct pt_config){ .va_bits = 47, .oa_bits = 52, .top_level = 3, .features = PT_FLUSH_RANGE };
+    CHECK(!"a row of ENGINE_LIST without its defaults");
+    return defaults[0].config;
 }

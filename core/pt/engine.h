@@ -2,8 +2,8 @@
  * struct engine: the op-level table. A row is one engine: a built-in format in one of its builds, or (later) an
  * adapter for an engine from outside. The host, the world, benches and tests pick a row by name and call through pt.h.
  *
- *   amdv1, x86_64                 general: no vector registers, what a kernel could use
- *   amdv1-vector, x86_64-vector   user space only: 16-byte stores
+ *   amdv1, x86_64, vtdss, ...    general: no vector registers, what a kernel could use
+ *   amdv1-vector, ...            user space only: 16-byte stores
  *
  * An entry that a row does not have is NULL; pt.h then answers -EOPNOTSUPP.
  */
@@ -19,6 +19,8 @@ struct pt_geometry {
     unsigned granule_shift; /* smallest leaf */
     unsigned index_bits;    /* log2 of the items of an interior table */
     unsigned level_max;
+    unsigned top_extra_bits;                /* index bits that a top may have more */
+    bool run_items_advance;                 /* addresses in the items of a run advance; else the items are identical */
     uint64_t (*leaf_sizes)(unsigned level); /* bitmap of leaf sizes, bit s = 2^s bytes */
 };
 
@@ -27,11 +29,13 @@ struct pt_decoded {
     enum pt_kind kind;
     unsigned shift;         /* leaf: its size, the whole run */
     uint64_t address;       /* leaf: output address of its first byte; table: address of the child */
+    uint64_t item_address;  /* leaf: output address of what this item of the run translates, where these advance */
     uint64_t canonical;     /* the item that the format would write for what was decoded */
     uint64_t software_bits; /* table: bits that may be set beside canonical */
     uint64_t address_bits;  /* where the format keeps addresses */
     uint64_t level_bits;    /* bits that hold a level or say that the size is encoded (AMD NL), or 0 */
     uint64_t reserved;      /* leaf: bits that are set and never written by this format */
+    uint64_t hardware_bits; /* leaf: bits that hardware sets or clears by itself */
     uint64_t missing;       /* leaf: bits of every leaf of this table (force coherence, ...) that are not set */
     bool is_dirty;
 };
@@ -40,6 +44,8 @@ struct engine {
     const char *name;   /* unique: format or format-vector */
     const char *format; /* token of the format, as in files, reports and the iommu walkers */
     bool is_vector;
+    uint32_t features; /* enum pt_feature that init accepts */
+    unsigned va_bits_max, oa_bits_max;
     bool has_dirty;        /* the format has a dirty bit that read_and_clear_dirty can read */
     bool resizes_in_place; /* a live contiguous leaf may change its length (capability column 1) */
     bool exchanges_tables; /* a live leaf may be exchanged for a table and back (capability column 2) */
@@ -70,6 +76,7 @@ bool engine_is_usable(const struct engine *engine);
  * The default configuration of a format (design.md 7: what a plain format name means):
  *   amdv1   start level 2 growing, 64-bit VA, 52-bit OA, force coherence, flush range
  *   x86_64  4 levels, 47-bit VA, 52-bit OA, no sign extension, flush range
+ *   vtdss   4 levels, 48-bit VA, 52-bit OA, force coherence, flush range
  * pool, hooks and context are left for the caller.
  */
 struct pt_config engine_default_config(const struct engine *engine);

@@ -74,6 +74,13 @@ void pt_get_info(const struct pt *pt, struct pt_info *info)
     pt->engine->get_info(pt, info);
 }
 
+int pt_enforce_coherence(struct pt *pt)
+{
+    if (!(pt->engine->features & PT_FORCE_COHERENCE)) return -EOPNOTSUPP;
+    pt->features |= PT_FORCE_COHERENCE;
+    return 0;
+}
+
 int pt_set_page_sizes(struct pt *pt, uint64_t mask)
 {
     if ((pt->page_sizes & mask) == 0) return -EINVAL;
@@ -93,6 +100,7 @@ static iova_t canonical(const struct pt *pt, uint64_t va)
 {
     const unsigned unused = 64u - pt->va_bits;
 
+    if (pt->features & PT_UPPER_HALF) return iova(va | ~low_mask(pt->va_bits));
     if (!(pt->features & PT_SIGN_EXTEND)) return iova(va);
     return iova((uint64_t)((int64_t)(va << unused) >> unused));
 }
@@ -130,6 +138,7 @@ void pt_walk_items(const struct pt *pt, void (*visit)(void *context, const struc
 
     pt_get_info(pt, &info);
     shift = geometry->granule_shift + geometry->index_bits * info.top_level;
-    count_shift = (unsigned)min_u64(geometry->index_bits, pt->va_bits > shift ? pt->va_bits - shift : 0);
+    count_shift = (unsigned)min_u64(geometry->index_bits + geometry->top_extra_bits,
+                                    pt->va_bits > shift ? pt->va_bits - shift : 0);
     walk_table(&walk, table_pool_pointer(pt->pool, info.top.value), info.top_level, 0, 1u << count_shift);
 }

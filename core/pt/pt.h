@@ -49,8 +49,13 @@ enum pt_feature {
     PT_ENCRYPT_TABLES = 1 << 6,      /* the C-bit goes into tables and non-MMIO leaves */
     PT_FORCE_COHERENCE = 1 << 7,     /* leaves demand snooping (AMD FC, VT-d SNP) */
     PT_FORCE_WRITEABLE = 1 << 8,     /* read-only leaves are refused (VT-d erratum) */
-    PT_NAPOT_64K = 1 << 9,           /* RISC-V Svnapot */
+    PT_NAPOT_64K = 1 << 9,           /* RISC-V Svnapot: 64K leaves of 16 items */
     PT_SMALL_VA = 1 << 10,           /* amdv1 as Linux 7.2: a VA no larger than the start level, and start level 5 */
+    PT_CONTIGUOUS = 1 << 11,         /* Arm: leaves of several items by the contiguous hint (formats.md 1.6 (b)) */
+    PT_UPPER_HALF = 1 << 12,         /* Arm TTBR1: input addresses have all bits above va_bits set */
+    PT_HARDWARE_DIRTY = 1 << 13,     /* Arm DBM: writable leaves carry it, dirtiness can be read */
+    PT_NON_SECURE = 1 << 14,         /* Arm NS: leaves and tables of a secure walker that point to non-secure memory */
+    PT_STAGE2_FWB = 1 << 15,         /* Arm S2 FWB: memory types force write-back */
 };
 
 /* What the table's owner (an IOMMU driver) does for it. Any entry may be NULL unless said otherwise. */
@@ -207,6 +212,12 @@ int pt_cut(struct pt *pt, iova_t at);
 
 /* Widths, sizes, aperture and root as they are. */
 void pt_get_info(const struct pt *pt, struct pt_info *info);
+
+/*
+ * Leaves of later maps demand snooping (PT_FORCE_COHERENCE after init: VT-d turns it on when the first device that
+ * needs it is attached). Before the first map; leaves that exist are not changed. 0, or -EOPNOTSUPP.
+ */
+int pt_enforce_coherence(struct pt *pt);
 
 /* Limit the leaf sizes of later maps: page_sizes &= mask. -EINVAL where nothing would be left; nothing changed. */
 int pt_set_page_sizes(struct pt *pt, uint64_t mask);

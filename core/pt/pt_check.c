@@ -14,7 +14,7 @@ struct check {
     const struct pt_check_report *report;
     uint8_t *seen; /* per pool page: reached from the top */
     unsigned violations;
-    uint32_t pages; /* reached */
+    uint32_t tables; /* reached */
 };
 
 /* Where the walk is. */
@@ -97,7 +97,7 @@ static unsigned check_run(struct check *check, const struct place *place, const 
 {
     const unsigned shift = item_shift(check, place->level);
     const unsigned count = decoded->shift > shift ? 1u << (decoded->shift - shift) : 1;
-    const uint64_t may_differ = UINT64_C(0x60); /* A and D where runs have identical items (AMD bits 5 and 6) */
+    const uint64_t may_differ = decoded->hardware_bits;
 
     if (decoded->shift >= item_shift(check, place->level + 1)) return 1;
     if (place->index & (count - 1)) {
@@ -113,7 +113,14 @@ static unsigned check_run(struct check *check, const struct place *place, const 
             fail(check, 11, place, "a run with an item missing");
             return i;
         }
-        if ((other ^ place->item) & ~may_differ) fail(check, 12, place, "items of a run differ");
+        if (check->geometry->run_items_advance) {
+            if (also.item_address != decoded->address + ((uint64_t)i << shift))
+                fail(check, 12, place, "addresses of a run do not advance by its items");
+            if ((other ^ place->item) & ~may_differ & ~decoded->address_bits)
+                fail(check, 12, place, "items of a run differ");
+        } else if ((other ^ place->item) & ~may_differ) {
+            fail(check, 12, place, "items of a run differ");
+        }
     }
     return count;
 }
@@ -123,10 +130,11 @@ static void check_items(struct check *check, const pt_item_t *table, unsigned le
 static void check_child(struct check *check, const struct place *place, const struct pt_decoded *decoded)
 {
     const struct table_pool *pool = check->pt->pool;
+    const unsigned table_shift = check->geometry->index_bits + 3;
     uint64_t page;
 
     check_table_bits(check, place, decoded);
-    if (!is_aligned(decoded->address, POOL_PAGE_SHIFT) || !table_pool_is_live(pool, decoded->address)) {
+    if (!is_aligned(decoded->address, table_shift) || !table_pool_is_live(pool, decoded->address)) {
         fail(check, 3, place, "a table item points to no live table");
         return;
     }
@@ -136,7 +144,7 @@ static void check_child(struct check *check, const struct place *place, const st
         return;
     }
     check->seen[page] = 1;
-    check->pages++;
+    check->tables++;
     check_items(check, table_pool_pointer(pool, decoded->address), place->level - 1, place->va,
                 1u << check->geometry->index_bits);
 }
@@ -175,7 +183,7 @@ static void check_top(struct check *check, const struct pt_info *info)
 {
     const unsigned shift = item_shift(check, info->top_level);
     const unsigned bits_here = check->pt->va_bits > shift ? check->pt->va_bits - shift : 0;
-    const unsigned used = 1u << min_u64(bits_here, check->geometry->index_bits);
+    const unsigned used = 1u << min_u64(bits_here, check->geometry->index_bits + check->geometry->top_extra_bits);
     const struct table_pool *pool = check->pt->pool;
     struct place place = { NULL, info->top_level, 0, 0, 0 };
 
@@ -186,7 +194,7 @@ static void check_top(struct check *check, const struct pt_info *info)
     }
     place.table = table_pool_pointer(pool, info->top.value);
     check->seen[(info->top.value - pool->base) >> POOL_PAGE_SHIFT] = 1;
-    check->pages++;
+    check->tables++;
     check_items(check, place.table, info->top_level, 0, used);
     for (place.index = used; place.index < 1u << check->geometry->index_bits; place.index++) {
         place.item = pt_sync_load(&place.table[place.index]);
@@ -222,7 +230,7 @@ unsigned pt_check(const struct pt *pt, const struct pt_check_report *report)
     pt_get_info(pt, &info);
     check_page_sizes(&check, &info);
     check_top(&check, &info);
-    if (pt->pool->live_pages != check.pages + elsewhere)
+    if (table_pool_live_tables(pt->pool) != check.tables + elsewhere)
         fail(&check, 4, &nowhere, "live tables and reachable tables differ in number");
     free(check.seen);
     return check.violations;

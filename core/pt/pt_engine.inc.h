@@ -1,11 +1,15 @@
 /*
- * The engine, compiled once for each format: include it with PT_FORMAT set to the format's token (pt_amdv1.c).
+ * The engine, compiled once for each format: include it with PT_FORMAT set to the prefix of the format's hooks
+ * (formats/amdv1.c). PT_ENGINE is the row's token where one set of hooks makes several rows; PT_FORMAT otherwise.
  *
  * How a map call runs: check the arguments; grow the top if need be; then, size by size (greedy), walk down to the
  * table of that level, test that the items are empty and store the leaves. A walk remembers the tables it passed
  * (struct walk), so the next table costs one item, not a descent. The parts: pt_walk.inc.h, pt_map.inc.h,
  * pt_unmap.inc.h, pt_cut.inc.h; here are life cycle, lookup and dirty tracking. See core/pt/README.md.
  */
+#ifndef PT_ENGINE
+#define PT_ENGINE PT_FORMAT
+#endif
 #define FMT_PASTE(format, name)  format##_##name
 #define FMT_EXPAND(format, name) FMT_PASTE(format, name)
 #define FMT(name)                FMT_EXPAND(PT_FORMAT, name)
@@ -30,6 +34,7 @@ FMT_HOOK(leaf_item, uint64_t (*)(uint64_t, uint64_t, unsigned, unsigned));
 FMT_HOOK(leaf_step, uint64_t (*)(unsigned));
 FMT_HOOK(leaf_shift, unsigned (*)(uint64_t, unsigned));
 FMT_HOOK(leaf_address, uint64_t (*)(const struct pt *, uint64_t, unsigned));
+FMT_HOOK(item_address, uint64_t (*)(const struct pt *, uint64_t));
 FMT_HOOK(leaf_attrs, uint64_t (*)(const struct pt *, uint64_t));
 FMT_HOOK(is_dirty, bool (*)(uint64_t));
 FMT_HOOK(set_dirty, uint64_t (*)(uint64_t));
@@ -66,7 +71,7 @@ static uint64_t possible_page_sizes(const struct pt *pt, unsigned top_level)
 /* Steps 4 to 9 of formats.md 2.1. */
 static int settle_features(struct pt *pt, unsigned top_level)
 {
-    const unsigned decoded_bits = table_shift(top_level);
+    const unsigned decoded_bits = top_shift(top_level);
 
     if (top_level == FMT(LEVEL_MAX) || pt->va_bits <= decoded_bits) pt->features &= ~(uint32_t)PT_DYNAMIC_TOP;
     if (pt->va_bits == 64 && decoded_bits >= 64) pt->features |= PT_FULL_VA;
@@ -242,7 +247,9 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
         FMT(attrs)(pt, PT_WRITE | PT_MMIO, &write_attrs);
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);
-        decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->address, level, decoded->shift);
+        decoded->item_address = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : decoded->address;
+        decoded->hardware_bits = FMT(hardware_bits)();
+        decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->item_address, level, decoded->shift);
         decoded->reserved =
             FMT(leaf_attrs)(pt, item) & ~(read_attrs | write_attrs | pt->c_bit_mask | FMT(hardware_bits)());
         decoded->missing = read_attrs & write_attrs & ~item;
@@ -259,14 +266,18 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
 #endif
 #define ENGINE_OF(format) ENGINE_NAME(format)
 
-const struct engine ENGINE_OF(PT_FORMAT) = {
-    .name = FMT_TEXT(PT_FORMAT) ENGINE_SUFFIX,
-    .format = FMT_TEXT(PT_FORMAT),
+const struct engine ENGINE_OF(PT_ENGINE) = {
+    .name = FMT_TEXT(PT_ENGINE) ENGINE_SUFFIX,
+    .format = FMT_TEXT(PT_ENGINE),
     .is_vector = PT_VECTOR,
+    .features = FMT(FEATURES),
+    .va_bits_max = FMT(VA_BITS_MAX),
+    .oa_bits_max = FMT(OA_BITS_MAX),
     .has_dirty = FMT(HAS_DIRTY),
     .resizes_in_place = FMT(RESIZES_IN_PLACE),
     .exchanges_tables = FMT(EXCHANGES_TABLES),
-    .geometry = { FMT(GRANULE_SHIFT), FMT(INDEX_BITS), FMT(LEVEL_MAX), FMT(leaf_sizes) },
+    .geometry = { FMT(GRANULE_SHIFT), FMT(INDEX_BITS), FMT(LEVEL_MAX), FMT(TOP_EXTRA_BITS), FMT(RUN_ITEMS_ADVANCE),
+                  FMT(leaf_sizes) },
     .init = FMT(init_table),
     .deinit = FMT(deinit),
     .map_range = FMT(map_range),

@@ -230,6 +230,10 @@ static inline void store_leaves(pt_item_t *items, const struct span *span, unsig
     const unsigned run = FMT(HAS_RUNS) ? 1u << (shift - item_shift(level)) : 1;
     uint64_t item = FMT(leaf_item)(span->attrs, span->oa, level, shift);
 
+    if (FMT(RUN_ITEMS_ADVANCE)) {
+        pt_sync_fill(items, leaves * run, item, FMT(leaf_step)(item_shift(level)));
+        return;
+    }
     if (run == 1) {
         pt_sync_fill(items, leaves, item, FMT(leaf_step)(shift));
         return;
@@ -267,6 +271,13 @@ static __attribute__((noinline)) int store_leaves_slowly(struct pt *pt, struct w
     return 0;
 }
 
+/* How many leaves of `shift` from `oa` on until items stop following from each other by addition. */
+static inline uint64_t linear_leaves(uint64_t oa, unsigned shift)
+{
+    if (FMT(LINEAR_OA_BITS) >= 64) return UINT64_MAX;
+    return ((low_mask(FMT(LINEAR_OA_BITS)) - (oa & low_mask(FMT(LINEAR_OA_BITS)))) >> shift) + 1;
+}
+
 /* Map one run of equal leaves within one table: as many as greedy_count allows and the table holds. */
 static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
 {
@@ -274,7 +285,7 @@ static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
     const unsigned level = level_of_shift(shift);
     const uint64_t room = (low_mask(table_shift(level)) - (span->va & low_mask(table_shift(level)))) >> shift;
     const uint64_t wanted = greedy_count(pt->page_sizes, span, shift);
-    unsigned leaves = (unsigned)min_u64(wanted, room + 1);
+    unsigned leaves = (unsigned)min_u64(min_u64(wanted, room + 1), linear_leaves(span->oa, shift));
     const unsigned items_needed = leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0);
     int error = walk_install(pt, walk, span->va, level);
     pt_item_t *items;
@@ -301,7 +312,9 @@ static inline int check_map(const struct pt *pt, const struct span *span)
     if (last < span->va) return -EOVERFLOW;
     if ((span->va | span->oa | span->length) & ((pt->page_sizes & -pt->page_sizes) - 1)) return -ENXIO;
     if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
-    if (pt->features & PT_SIGN_EXTEND && !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last)) return -ERANGE;
+    if (FMT(FEATURES) & PT_SIGN_EXTEND && pt->features & PT_SIGN_EXTEND &&
+        !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last))
+        return -ERANGE;
     return 0;
 }
 

@@ -30,6 +30,12 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
         item = pt_sync_load(at);
         is_leaf = FMT(kind)(item, level) == PT_LEAF;
         if (!is_leaf) break;
+        if (!FMT(HAS_RUNS) && !FMT(LEAVES_AGREE)) { /* another kind of leaf than most: as many as are like it */
+            const uint64_t mask = FMT(single_mask)(level);
+
+            at = pt_sync_clear_while(at, end, mask, item & mask);
+            continue;
+        }
         run = 1u << (FMT(leaf_shift)(item, level) - shift);
         pt_sync_fill(at, run, 0, 0);
         at += run;

@@ -11,6 +11,12 @@ static inline unsigned table_shift(unsigned level)
     return item_shift(level + 1);
 }
 
+/* Size of what a top table of `level` translates at most. */
+static inline unsigned top_shift(unsigned level)
+{
+    return table_shift(level) + FMT(TOP_EXTRA_BITS);
+}
+
 static inline unsigned level_of_shift(unsigned shift)
 {
     return (shift - FMT(GRANULE_SHIFT)) / FMT(INDEX_BITS);
@@ -47,13 +53,14 @@ static inline struct top load_top(const struct pt *pt)
 /* Does a table with this top decode [va, last]? Both ends must lie in one half of a sign-extended table. */
 static inline bool range_is_inside(const struct pt *pt, unsigned top_level, uint64_t va, uint64_t last)
 {
-    const unsigned decoded_bits = (unsigned)min_u64(table_shift(top_level), pt->va_bits);
+    const unsigned decoded_bits = (unsigned)min_u64(top_shift(top_level), pt->va_bits);
 
-    if (pt->features & PT_SIGN_EXTEND) {
+    if (FMT(FEATURES) & PT_SIGN_EXTEND && pt->features & PT_SIGN_EXTEND) {
         const int64_t upper = (int64_t)va >> (decoded_bits - 1);
 
         return (upper == 0 || upper == -1) && (int64_t)last >> (decoded_bits - 1) == upper;
     }
+    if (FMT(FEATURES) & PT_UPPER_HALF && pt->features & PT_UPPER_HALF) return ~va >> decoded_bits == 0 && last >= va;
     return decoded_bits >= 64 || last >> decoded_bits == 0;
 }
 

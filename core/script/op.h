@@ -105,7 +105,10 @@ enum op_field {
     FIELD_SHARED_READ_CHECKED,
     FIELD_ATS_TRANSLATED_CHECKED,
     FIELD_KEEP_WALK_CACHE,
-    FIELD_IOTLB, /* enum op_iotlb */
+    FIELD_IOTLB,           /* enum op_iotlb */
+    FIELD_CONTIGUOUS,      /* default yes */
+    FIELD_FORCE_WRITEABLE, /* default no */
+    FIELD_HARDWARE_DIRTY,  /* default no */
     OP_FIELD_COUNT,
 };
 

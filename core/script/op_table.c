@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const format_names[] = { "amdv1", "x86_64", NULL };
+static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", NULL };
 static const char *const hw_names[] = { "amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off", NULL };
 static const char *const policy_names[] = { "script", NULL };
 static const char *const stage_names[] = { "default", "s1", "s2", NULL };
@@ -63,7 +63,7 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                         "C-bit side of the access; default = yes on a trusted device" },
     [FIELD_COUNT_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, U64_MAX, NULL,
                         "this many table allocations succeed, later ones fail" },
-    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, 1, 0, format_names,
+    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, 2, 0, format_names,
                        "of the host's tables: S2, or the only stage" },
     [FIELD_HW] = { "hw", 0, 12, 4, 0, FORM_NAMES, 0, 6, 0, hw_names, "what the IOMMU does with RMP page sizes" },
     [FIELD_POLICY] = { "policy", 0, 16, 5, 0, FORM_NAMES, 0, 0, 0, policy_names,
@@ -106,6 +106,12 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                                 "an invalidation with pde=no keeps cached upper levels" },
     [FIELD_IOTLB] = { "iotlb", 0, 39, 2, 0, FORM_NAMES, 0, 3, 0, iotlb_names,
                       "geometry: tiny 1 set x 4 ways and no walk cache, small 4 x 2 and 4, large 512 x 8 and 64" },
+    [FIELD_CONTIGUOUS] = { "contiguous", 0, 41, 1, 0, FORM_NAMES, 0, 1, 1, no_yes,
+                           "leaves of several items: riscv64 NAPOT, armv8 contiguous hint" },
+    [FIELD_FORCE_WRITEABLE] = { "force_writeable", 0, 42, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                                "vtdss: read-only leaves are refused" },
+    [FIELD_HARDWARE_DIRTY] = { "hardware_dirty", 0, 43, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                               "armv8: writable leaves carry DBM" },
 };
 
 #define NEED(field) (OP_REQUIRED | (field))
@@ -114,7 +120,7 @@ static const struct op_spec op_specs[] = {
     { "world",
       "the machine; first op of a script, at most one",
       OP_WORLD,
-      25,
+      28,
       { FIELD_FORMAT,
         FIELD_HW,
         FIELD_POLICY,
@@ -139,7 +145,10 @@ static const struct op_spec op_specs[] = {
         FIELD_SHARED_READ_CHECKED,
         FIELD_ATS_TRANSLATED_CHECKED,
         FIELD_KEEP_WALK_CACHE,
-        FIELD_IOTLB } },
+        FIELD_IOTLB,
+        FIELD_CONTIGUOUS,
+        FIELD_FORCE_WRITEABLE,
+        FIELD_HARDWARE_DIRTY } },
     { "map",
       "pt_map_range",
       OP_MAP,

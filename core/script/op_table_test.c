@@ -167,7 +167,7 @@ static void a_map_lies_in_its_record_as_op_h_draws_it(void **state)
     assert_int_equal(op.operand[1], 0x5000);
     assert_int_equal(op.operand[2], 0x3000);
     op = op_make(OP_WORLD);
-    assert_int_equal(op.head, 0x0000007000200000);
+    assert_int_equal(op.head, 0x0000027000200000);
     assert_int_equal(op.operand[0], 0x800);
     assert_int_equal(op.operand[1], UINT64_C(0x1000) << 40 | 0x40000);
     assert_int_equal(op.operand[2], 0);
@@ -252,7 +252,8 @@ static void names_and_page_sizes_end_where_the_table_ends(void **state)
     (void)state;
     assert_string_equal(op_format_name(0), "amdv1");
     assert_string_equal(op_format_name(1), "x86_64");
-    assert_null(op_format_name(2));
+    assert_string_equal(op_format_name(2), "vtdss");
+    assert_null(op_format_name(3));
     assert_string_equal(op_hw_name(6), "off");
     assert_null(op_hw_name(7));
     assert_string_equal(op_policy_name(0), "script");

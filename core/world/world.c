@@ -68,15 +68,24 @@ static void set_feature(struct pt_config *config, uint32_t feature, bool on)
     config->features = on ? config->features | feature : config->features & ~feature;
 }
 
+/* A fixed top that is not the default one decodes as many index bits more, or less. */
+static void widen(struct host_config *host, unsigned default_top)
+{
+    if (host->pt.features & PT_DYNAMIC_TOP) return;
+    host->pt.va_bits += host->engine->geometry.index_bits * (host->pt.top_level - default_top);
+}
+
 static struct host_config host_config_of(const struct world *world, const struct op *op)
 {
     const char *name = world->engine_name ? world->engine_name : op_format_name((unsigned)op_get(op, FIELD_FORMAT));
     struct host_config host = { .engine = engine_find(name) };
     const enum op_private coherence = (enum op_private)op_get(op, FIELD_FORCE_COHERENCE);
     struct pt_config *pt = &host.pt;
+    unsigned default_top;
 
     if (!host.engine) return host;
     *pt = engine_default_config(host.engine);
+    default_top = pt->top_level;
     if (op_get(op, FIELD_OA_BITS)) pt->oa_bits = (unsigned)op_get(op, FIELD_OA_BITS);
     if (op_get(op, FIELD_TOP_LEVEL)) pt->top_level = (unsigned)op_get(op, FIELD_TOP_LEVEL);
     pt->c_bit = (unsigned)op_get(op, FIELD_C_BIT);
@@ -85,14 +94,17 @@ static struct host_config host_config_of(const struct world *world, const struct
         set_feature(pt, PT_ENCRYPT_TABLES, true);
         if (!op_get(op, FIELD_OA_BITS) && pt->c_bit < pt->oa_bits) pt->oa_bits = pt->c_bit;
     }
-    if (flag(op, FIELD_SIGN_EXTEND)) {
+    if (flag(op, FIELD_SIGN_EXTEND) && !(pt->features & PT_SIGN_EXTEND)) {
         set_feature(pt, PT_SIGN_EXTEND, true);
         pt->va_bits++; /* the sign bit counts: 48 or 57 */
     }
-    if (strcmp(host.engine->format, "x86_64") == 0 && pt->top_level == 4) pt->va_bits += 9;
+    widen(&host, default_top);
     if (op_get(op, FIELD_VA_BITS)) pt->va_bits = (unsigned)op_get(op, FIELD_VA_BITS);
     if (flag(op, FIELD_SMALL_VA)) set_feature(pt, PT_SMALL_VA, true);
     if (coherence != PRIVATE_DEFAULT) set_feature(pt, PT_FORCE_COHERENCE, coherence == PRIVATE_YES);
+    if (!flag(op, FIELD_CONTIGUOUS)) set_feature(pt, PT_NAPOT_64K | PT_CONTIGUOUS, false);
+    set_feature(pt, PT_FORCE_WRITEABLE, flag(op, FIELD_FORCE_WRITEABLE));
+    set_feature(pt, PT_HARDWARE_DIRTY, flag(op, FIELD_HARDWARE_DIRTY));
     set_feature(pt, PT_FLUSH_RANGE, !flag(op, FIELD_FLUSH));
     set_feature(pt, PT_FLUSH_RANGE_NO_GAPS, flag(op, FIELD_FLUSH));
     return host;
@@ -193,18 +205,20 @@ static void begin_oracle(struct world_table *table, const char *format, const st
 {
     const bool is_amdv1 = strcmp(format, "amdv1") == 0;
     const struct oracle_config oracle = {
-        .format = oracle_find_format(format),
+        .format = table->leftovers.format,
         .va_bits = config->va_bits,
         .oa_bits = config->oa_bits,
         .top_level = config->top_level,
         .grows = is_amdv1 && config->top_level < 5 && config->va_bits > 12 + 9 * (config->top_level + 1),
         .sign_extend = config->features & PT_SIGN_EXTEND,
+        .upper_half = config->features & PT_UPPER_HALF,
         .small_va = config->features & PT_SMALL_VA,
+        .is_contiguous = config->features & (PT_NAPOT_64K | PT_CONTIGUOUS),
+        .needs_write = config->features & PT_FORCE_WRITEABLE,
         .page_sizes = config->page_sizes,
     };
     struct pt_info info;
 
-    CHECK(oracle.format != NULL);
     oracle_table_init(&table->oracle, &oracle);
     pt_get_info(&table->pt, &info);
     if (info.page_sizes != table->oracle.page_sizes)
@@ -218,6 +232,7 @@ static void begin_oracle(struct world_table *table, const char *format, const st
 static int begin_table(struct world *world, unsigned index, const struct engine *engine, struct pt_config *config)
 {
     struct world_table *table = &world->tables[index];
+    const struct oracle_format *format;
     struct pt_info info;
     int error;
 
@@ -229,7 +244,9 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
     table->c_bit_mask = config->c_bit ? bit(config->c_bit) : 0;
     table->no_gaps = config->features & PT_FLUSH_RANGE_NO_GAPS;
     table->gather = pt_gather_empty();
-    leftovers_reset(&table->leftovers);
+    format = oracle_find_format(engine->format);
+    CHECK(format != NULL);
+    leftovers_reset(&table->leftovers, format);
     world_forget_gather(table);
     config->pool = table->is_s1 ? &world->s1_pool : &world->pool;
     config->hooks = &world_hooks;

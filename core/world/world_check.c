@@ -28,7 +28,7 @@ static void on_pt_violation(void *context, const struct pt_violation *found)
 /* A dirty contiguous leaf: some item of it is. A clean one: none is. */
 static void check_dirty_run(struct world_table *table, const struct oracle_run *run)
 {
-    const unsigned item_shift = run->shift - (run->shift - SHIFT_4K) % 9;
+    const unsigned item_shift = oracle_item_shift_of_leaf(table->oracle.config.format, run->shift);
     bool is_dirty;
 
     if (!table->oracle.config.format->dirty_is_readable || item_shift == run->shift) return;
@@ -51,7 +51,7 @@ static void check_ranges(struct world_table *table)
         check_dirty_run(table, &run);
         bytes += run.length;
         leaves += run.length >> run.shift;
-        table->leaf_items += run.length >> (run.shift - (run.shift - SHIFT_4K) % 9);
+        table->leaf_items += run.length >> oracle_item_shift_of_leaf(table->oracle.config.format, run.shift);
         if (oracle_run_last(&run) == UINT64_MAX) break;
     }
     if (bytes != table->oracle.mapped_bytes || leaves != table->oracle.leaves)
@@ -151,11 +151,12 @@ static void check_pool(struct world *world, const struct table_pool *pool)
         expected.items += table->leaf_items - 1; /* nothing leads to the top */
     }
     if (found.items != expected.items || found.retired != expected.retired ||
-        pool->live_pages != found.tables + found.retired)
+        table_pool_live_tables(pool) != found.tables + found.retired)
         world_differ(world,
                      "pool: %u pages live, of them %" PRIu64 " tables with %" PRIu64 " items, expected %" PRIu64
                      " (invariants 4 and 18); %" PRIu64 " retired, expected %" PRIu64 "\n",
-                     pool->live_pages, found.tables, found.items, expected.items, found.retired, expected.retired);
+                     table_pool_live_tables(pool), found.tables, found.items, expected.items, found.retired,
+                     expected.retired);
     dirty_page = table_pool_find_dirty_free_page(pool);
     if (dirty_page != POOL_NO_PAGE) world_differ(world, "page %u of the pool is free and not zero (P1)\n", dirty_page);
 }

@@ -102,7 +102,7 @@ void world_adopt_dirty(struct world_table *table)
 
     if (!table->oracle.config.format->dirty_is_readable) return;
     while (oracle_next_run(&table->oracle, from, UINT64_MAX, &run)) {
-        const unsigned item_shift = run.shift - (run.shift - SHIFT_4K) % 9;
+        const unsigned item_shift = oracle_item_shift_of_leaf(table->oracle.config.format, run.shift);
         const uint64_t end = run.start + run.length;
 
         for (uint64_t at = run.start; !run.dirty && at != end; at += bit(item_shift)) {

@@ -256,7 +256,7 @@ static void check_forgotten(struct world_table *table)
 void world_sync_gather(struct world_table *table)
 {
     const bool has_something = !is_empty(table->hull) || table->hull_tables;
-    const uint32_t live_before = table->pt.pool->live_pages;
+    const uint32_t live_before = table_pool_live_tables(table->pt.pool);
 
     table->syncs = 0;
     pt_gather_sync(&table->pt, &table->gather);
@@ -265,9 +265,9 @@ void world_sync_gather(struct world_table *table)
                      table->syncs);
     else if (has_something)
         check_synced(table, table->hull, table->hull_tables);
-    if (live_before - table->pt.pool->live_pages != table->hull_tables)
+    if (live_before - table_pool_live_tables(table->pt.pool) != table->hull_tables)
         world_differ(table->world, "sync: expected %" PRIu64 " pages to be freed, %u were\n", table->hull_tables,
-                     live_before - table->pt.pool->live_pages);
+                     live_before - table_pool_live_tables(table->pt.pool));
     check_forgotten(table);
     world_forget_gather(table);
 }

@@ -65,7 +65,7 @@ bool world_any_dirty(struct world_table *table, uint64_t first, uint64_t last, u
 static bool dirty_fits(const struct world_table *table, const struct oracle_leaf *leaf, const struct iommu_leaf *walk)
 {
     const struct oracle_format *format = table->oracle.config.format;
-    const bool is_run = format->has_contiguous && (leaf->shift - 12) % 9 != 0;
+    const bool is_run = leaf->shift != oracle_item_shift_of_leaf(format, leaf->shift);
 
     if (format->starts_dirty) return walk->dirty == ((leaf->prot & ORACLE_WRITE) != 0);
     return walk->dirty == leaf->dirty || (is_run && leaf->dirty);
@@ -159,7 +159,7 @@ static uint64_t stride_for(const struct world_table *table, uint64_t first, uint
  */
 void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed)
 {
-    const bool is_small = last - first <= (uint64_t)WORLD_LEAVES_CHECKED << 12;
+    const bool is_small = last - first <= (uint64_t)WORLD_LEAVES_CHECKED << table->oracle.config.format->granule_shift;
     const uint64_t stride = is_small ? 1 : stride_for(table, first, last);
     uint64_t skip = 0;
     struct oracle_run run;

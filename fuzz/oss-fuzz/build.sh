@@ -22,13 +22,12 @@ export -f compile
 # One line a call of compile. The page-table engines twice, as CMakeLists.txt has them: without vector registers, which
 # is how a kernel would build them, and with.
 calls() {
-    local source engine
-    for source in core/*/*.c fuzz/*.c; do
+    local source
+    for source in core/*/*.c core/pt/formats/*.c fuzz/*.c; do
         case $source in
         *_test.c | core/cli/* | fuzz/replay.c) continue ;;
         esac
-        engine=${source#core/pt/pt_}
-        if [ "$(uname -m)" = x86_64 ] && [ -e "core/pt/formats/${engine%.c}.h" ]; then
+        if [[ $(uname -m) == x86_64 && $source == core/pt/formats/* ]]; then
             echo "$source -mgeneral-regs-only"
             echo "$source -DPT_VECTOR=1"
         else

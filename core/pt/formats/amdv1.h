@@ -26,11 +26,15 @@ enum {
     amdv1_GRANULE_SHIFT = 12,
     amdv1_INDEX_BITS = 9,
     amdv1_LEVEL_MAX = 5,
+    amdv1_TOP_EXTRA_BITS = 0,
     amdv1_VA_BITS_MAX = 64,
     amdv1_OA_BITS_MAX = 52,
     amdv1_FEATURES = PT_FULL_VA | PT_DYNAMIC_TOP | PT_FLUSH_RANGE | PT_FLUSH_RANGE_NO_GAPS | PT_ENCRYPT_TABLES |
                      PT_FORCE_COHERENCE | PT_SMALL_VA,
     amdv1_HAS_RUNS = 1,
+    amdv1_LEAVES_AGREE = 1,
+    amdv1_RUN_ITEMS_ADVANCE = 0,
+    amdv1_LINEAR_OA_BITS = 64,
     amdv1_HAS_DIRTY = 1,
     amdv1_RESIZES_IN_PLACE = 1,
     amdv1_EXCHANGES_TABLES = 1,
@@ -109,6 +113,11 @@ static inline unsigned amdv1_leaf_shift(uint64_t item, unsigned level)
 static inline uint64_t amdv1_leaf_address(const struct pt *pt, uint64_t item, unsigned level)
 {
     return align_down(item & pt->address_mask, amdv1_leaf_shift(item, level));
+}
+
+static inline uint64_t amdv1_item_address(const struct pt *pt, uint64_t item)
+{
+    return item & pt->address_mask;
 }
 
 /*

@@ -25,10 +25,14 @@ enum {
     x86_64_GRANULE_SHIFT = 12,
     x86_64_INDEX_BITS = 9,
     x86_64_LEVEL_MAX = 4,
+    x86_64_TOP_EXTRA_BITS = 0,
     x86_64_VA_BITS_MAX = 57,
     x86_64_OA_BITS_MAX = 52,
     x86_64_FEATURES = PT_SIGN_EXTEND | PT_FLUSH_RANGE | PT_FLUSH_RANGE_NO_GAPS | PT_ENCRYPT_TABLES | PT_DMA_INCOHERENT,
     x86_64_HAS_RUNS = 0,
+    x86_64_LEAVES_AGREE = 1,
+    x86_64_RUN_ITEMS_ADVANCE = 0,
+    x86_64_LINEAR_OA_BITS = 64,
     x86_64_HAS_DIRTY = 0,
     x86_64_RESIZES_IN_PLACE = 1,
     x86_64_EXCHANGES_TABLES = 1,
@@ -101,6 +105,11 @@ static inline unsigned x86_64_leaf_shift(uint64_t item, unsigned level)
 static inline uint64_t x86_64_leaf_address(const struct pt *pt, uint64_t item, unsigned level)
 {
     return align_down(item & pt->address_mask, x86_64_leaf_shift(item, level));
+}
+
+static inline uint64_t x86_64_item_address(const struct pt *pt, uint64_t item)
+{
+    return item & pt->address_mask;
 }
 
 static inline uint64_t x86_64_leaf_attrs(const struct pt *pt, uint64_t item)
