@@ -172,6 +172,7 @@ class RunTest(unittest.TestCase):
         self.refused("expected seconds", "--budget", "soon", script="gate-rates")
         self.refused("unknown revision: nope", "nope", script="gate-rates")
         self.refused("cannot write in /nowhere", "--json", "/nowhere/x.json", script="gate-rates")
+        self.refused("/reports", "--publish", script="gate-rates")  # the tiny repository has no such folder
         self.refused("nothing to decide", *[f"--{kind}=0" for kind in KINDS], script="gate-rates")
 
     def test_what_cannot_be_measured_exits_2(self):

@@ -320,6 +320,16 @@ class RatesTest(unittest.TestCase):
         self.assertEqual([(row["percent"], row["decisions"], row["found"]["count"]) for row in rows], [(0, 2, 0), (10, 4, 3)])
         self.assertEqual(rows[1]["found"]["share"], 0.75)
 
+    def test_what_is_published_has_the_ratios_and_not_every_decision(self):
+        decisions = [self.decision(True) | {"load_average": load, "ratio": 1 + load / 50} for load in (5.0, 1.0, 2.0)]
+        document = {"commit": "c", "decisions": decisions, "rates": rates.summary(decisions)}
+        published = rates.publication(document)
+        self.assertEqual(sorted(published), ["commit", "rates"])
+        self.assertEqual(published["rates"][0]["ratios"], [1.02, 1.04, 1.1])
+        self.assertEqual((published["rates"][0]["load_average"], published["rates"][0]["found"]["count"]), (2.0, 3))
+        self.assertIn("decisions", document)
+        self.assertEqual(rates.date_of(1795377295), "2026-11-22T19:54:55Z")
+
     def test_a_plant_found_in_another_case_only_is_not_found(self):
         place = plant.PLACES[0]
         slow, fine = Interval(1.1, 1.08, 1.12, 20), Interval(1.0, 0.99, 1.01, 20)

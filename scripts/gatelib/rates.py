@@ -1,5 +1,6 @@
 """The gate's own error rates: decisions about builds of which the answer is known."""
 
+import datetime
 import os
 import random
 import time
@@ -164,3 +165,21 @@ def summary(decisions):
             row[key] = {"count": hits, "share": share, "low": low, "high": high}
         rows.append(row)
     return rows
+
+
+def date_of(seconds):
+    """UTC, ISO 8601, of seconds since 1970."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def publication(document):
+    """What is kept in the tree: all but the single decisions, of which each row has the ratios and the load."""
+    kept = {key: value for key, value in document.items() if key != "decisions"}
+    kept["rates"] = []
+    for row in document["rates"]:
+        kind = (row["percent"], row["loaded"])
+        some = [each for each in document["decisions"] if (each["percent"], each["loaded"]) == kind]
+        loads = [each["load_average"] for each in some]
+        details = {"ratios": sorted(round(each["ratio"], 4) for each in some), "load_average": round(median(loads), 2)}
+        kept["rates"].append(row | details)
+    return kept

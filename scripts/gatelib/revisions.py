@@ -47,6 +47,10 @@ class Repository:
     def subject(self, commit):
         return self.must("log", "-1", "--format=%s", commit)
 
+    def is_modified(self, *paths):
+        """Whether tracked files there differ from HEAD."""
+        return bool(self.must("diff", "--name-only", "HEAD", "--", *paths))
+
     def refuse_dirty(self):
         """Whoever leaves HEAD out means "what I have here"; what is not committed would not be measured."""
         changed = self.must("diff", "--name-only", "HEAD", "--", *MEASURED).splitlines()
