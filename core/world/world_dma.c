@@ -189,8 +189,11 @@ static bool follows(struct dma *dma, const struct iommu_outcome *got, struct ora
 
         access.s2_leaf = NULL;
         do {
+            /* A leaf of now that cannot be marked was not used; an old one may have had its mark. */
+            const bool is_blocked = dma->block == BLOCK_SURE && !access.s1_leaf && !access.s2_leaf;
+
             *then = oracle_expect(&dma->world->machine, &access);
-            if (fits(dma, then, got)) return true;
+            if (!is_blocked && fits(dma, then, got)) return true;
             if (!got->from_walk_cache || !leftovers_next(&dma->s2->leftovers, then->path.gpa, &s2_index, &s2_leaf))
                 break;
             access.s2_leaf = &s2_leaf;
@@ -305,7 +308,7 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
         follow_unpredicted(dma, outcome);
         return;
     }
-    if (!follows(dma, got, &then) || dma->block == BLOCK_SURE) {
+    if (!follows(dma, got, &then)) {
         if (is_lawful_lag(dma, got)) {
             if (got->fault) judge_fault(dma, outcome);
             if (!got->fault) follow_unpredicted(dma, outcome);
