@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "script/op.h"
+#include "script/script.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * stay readable. Text that does not parse is the default world alone; the replay driver refuses it before.
  */
 size_t fuzz_decode(const uint8_t *data, size_t size, struct op ops[FUZZ_OPS_MAX]);
+
+/* What the mutator draws for this target. Each target that takes records has one. */
+extern const enum script_theme fuzz_theme;
 
 /* libFuzzer's hooks (script_mutator.c); not linked into replay programs. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);

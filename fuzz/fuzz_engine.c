@@ -8,6 +8,8 @@
  */
 #include "fuzz_run.h"
 
+const enum script_theme fuzz_theme = SCRIPT_ANY;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct fuzz_target target = { 0 };

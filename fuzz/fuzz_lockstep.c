@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const enum script_theme fuzz_theme = SCRIPT_LOCKSTEP;
+
 static struct findings *book; /* made at the first finding, kept to the end */
 
 static bool is_strict(void)

@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const enum script_theme fuzz_theme = SCRIPT_ANY;
+
 enum { CHECK_ALL_ONE_IN = 256, RECENT_PAGES = 8, REGIONS_MAX = 32, IN_USE_MAX = 4 };
 
 struct recent_page {

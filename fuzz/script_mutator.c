@@ -58,7 +58,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     if (capacity == 0) return too_small(data, max_size);
     if (capacity > FUZZ_OPS_MAX) capacity = FUZZ_OPS_MAX;
     if (count > capacity) count = capacity;
-    count = script_mutate(&random, ops, count, capacity);
+    count = script_mutate_for(&random, fuzz_theme, ops, count, capacity);
     return script_encode(ops, count, data, max_size);
 }
 

@@ -124,8 +124,16 @@ struct script_context {
     bool has_pending; /* an unmap waits for its sync, or commands for their wait */
 };
 
+/* What scripts are drawn for. */
+enum script_theme {
+    SCRIPT_ANY,      /* worlds and ops of all kinds: page tables above all */
+    SCRIPT_LOCKSTEP, /* S2 (and S1) over an RMP, on every hardware variant with every switch; DMA to the same few pages
+                      */
+};
+
 /* Swarm weights (Groce et al., 2012): each script uses a random subset of what is possible, so that runs go deep. */
 struct script_style {
+    enum script_theme theme;
     uint8_t weight[OP_KIND_LIMIT]; /* per kind; 0 = not in this script */
     uint8_t cold_percent;          /* addresses unrelated to earlier ones */
     uint8_t odd_percent;           /* misaligned, wrapping and out-of-range values */
@@ -149,16 +157,18 @@ bool script_limit_map(const struct script_limits *limits, struct op *op, unsigne
 /* The live range of the same table that meets [input, input + length) first, or NULL. */
 const struct script_live *script_context_find(const struct script_context *context, const struct script_live *range);
 
-struct op script_generate_world(struct random *random);
-struct script_style script_generate_style(struct random *random, const struct op *world);
+struct op script_generate_world(struct random *random, enum script_theme theme);
+struct script_style script_generate_style(struct random *random, enum script_theme theme, const struct op *world);
 struct op script_generate_op(struct random *random, const struct script_style *style,
                              const struct script_context *context);
 
 /* A world and up to `capacity` - 1 ops; returns the count (at least 2 where capacity allows). */
-size_t script_generate(struct random *random, struct op *ops, size_t capacity);
+size_t script_generate_for(struct random *random, enum script_theme theme, struct op *ops, size_t capacity);
+size_t script_generate(struct random *random, struct op *ops, size_t capacity); /* SCRIPT_ANY */
 
 /* One to four small changes; `count` >= 1 ops in, returns the new count (1 .. capacity). */
-size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity);
+size_t script_mutate_for(struct random *random, enum script_theme theme, struct op *ops, size_t count, size_t capacity);
+size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity); /* SCRIPT_ANY */
 
 struct script_part {
     const struct op *ops;

@@ -14,6 +14,7 @@ enum {
     MANY_ONE_IN = 32,  /* in a style of many leaves, this often enough to fill a table of 512 */
     NEAR_REGION_PERCENT = 80,
     FIND_PLACE_TRIES = 4,
+    REGION_PERCENT = 40, /* of lockstep maps: a 2M region, as S2 and RMP can agree on */
 };
 
 /* What one op is drawn from. */
@@ -123,7 +124,9 @@ static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
 /* An output address: data RAM more often than not, since only there RMP and DMA have something to say. */
 static uint64_t draw_target(const struct draw *draw)
 {
-    if (draw_percent(draw->random, 70)) return random_below(draw->random, draw->limits->memory);
+    const unsigned chance = draw->style->theme == SCRIPT_LOCKSTEP ? 95 : 70;
+
+    if (draw_percent(draw->random, chance)) return random_below(draw->random, draw->limits->memory);
     return random_u64(draw->random) & low_mask(draw->limits->output_bits);
 }
 
@@ -213,7 +216,8 @@ static void clamp(const struct draw *draw, struct script_live *range)
 /* A place for a new mapping: mostly beside what is live, seldom on top of it. */
 static struct script_live draw_place(const struct draw *draw, const struct op *op)
 {
-    const unsigned shift = draw_shift(draw, draw->style->size_shift_max);
+    const bool is_region = draw->style->theme == SCRIPT_LOCKSTEP && draw_percent(draw->random, REGION_PERCENT);
+    const unsigned shift = is_region ? SHIFT_2M : draw_shift(draw, draw->style->size_shift_max);
     const unsigned align = draw_percent(draw->random, 75) ? shift : draw_shift(draw, shift);
     const unsigned relative = draw_percent(draw->random, 65) ? shift : draw_shift(draw, shift);
     const struct script_live *live = draw_live(draw, (unsigned)op_get(op, FIELD_STAGE));
@@ -318,10 +322,11 @@ static void draw_dma(const struct draw *draw, struct op *op)
     const bool is_evict = op_kind_of(op) == OP_EVICT;
     const unsigned stage = draw->style->is_two_stage && draw_percent(draw->random, 50) ? STAGE_S1 : STAGE_DEFAULT;
     const struct script_live *live = draw_live(draw, stage);
+    const unsigned again = draw->style->theme == SCRIPT_LOCKSTEP ? 45 : 25;
     uint64_t address = draw_cold_input(draw, 0);
     unsigned device = (unsigned)random_below(draw->random, 4);
 
-    if (draw->context->dma_count && draw_percent(draw->random, is_evict ? 85 : 25)) {
+    if (draw->context->dma_count && draw_percent(draw->random, is_evict ? 85 : again)) {
         /* Again what the IOTLB may hold. */
         const unsigned at = (unsigned)random_below(draw->random, draw->context->dma_count);
 
@@ -494,13 +499,18 @@ static size_t generate_s1_backing(const struct script_context *context, struct o
 
 size_t script_generate(struct random *random, struct op *ops, size_t capacity)
 {
+    return script_generate_for(random, SCRIPT_ANY, ops, capacity);
+}
+
+size_t script_generate_for(struct random *random, enum script_theme theme, struct op *ops, size_t capacity)
+{
     struct script_context context;
     struct script_style style;
     size_t wanted, count = 1;
 
     CHECK(capacity >= 1);
-    ops[0] = script_generate_world(random);
-    style = script_generate_style(random, &ops[0]);
+    ops[0] = script_generate_world(random, theme);
+    style = script_generate_style(random, theme, &ops[0]);
     script_context_begin(&context, &ops[0]);
     wanted = random_one_in(random, 4) ? 255 : 64;
     wanted = min_u64(capacity, 2 + random_below(random, wanted));

@@ -13,6 +13,7 @@ enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LIMITED_MAX = 10, LEAVES_FEW =
 struct edit {
     struct op *ops;
     size_t count, capacity;
+    enum script_theme theme;
 };
 
 static void open_gap(struct edit *edit, size_t at, size_t width)
@@ -61,7 +62,7 @@ static void drop_ops(struct random *random, struct edit *edit)
 static void insert_ops(struct random *random, struct edit *edit)
 {
     const size_t at = draw_place(random, edit);
-    const struct script_style style = script_generate_style(random, &edit->ops[0]);
+    const struct script_style style = script_generate_style(random, edit->theme, &edit->ops[0]);
     size_t width = 1 + random_below(random, random_one_in(random, 3) ? INSERT_MAX : 3);
     struct script_context context;
 
@@ -180,9 +181,27 @@ static void redraw_op(struct random *random, struct edit *edit)
     struct script_style style;
 
     if (at == 0) return;
-    style = script_generate_style(random, &edit->ops[0]);
+    style = script_generate_style(random, edit->theme, &edit->ops[0]);
     context_before(edit, at, &context);
     edit->ops[at] = script_generate_op(random, &style, &context);
+}
+
+/* The same ops on other hardware, or with another switch. */
+static void change_world(struct random *random, struct edit *edit)
+{
+    static const uint8_t fields[] = { FIELD_HW,
+                                      FIELD_HW,
+                                      FIELD_HW,
+                                      FIELD_S1,
+                                      FIELD_CHECK_VALIDATED,
+                                      FIELD_RECHECK_ON_HIT,
+                                      FIELD_INVALIDATE_ON_RMPUPDATE,
+                                      FIELD_SHARED_READ_CHECKED,
+                                      FIELD_KEEP_WALK_CACHE,
+                                      FIELD_IOTLB };
+    const enum op_field field = (enum op_field)fields[random_below(random, sizeof(fields))];
+
+    op_set(&edit->ops[0], field, random_below(random, op_field_row(field)->max + 1));
 }
 
 static void mutate_once(struct random *random, struct edit *edit)
@@ -208,8 +227,10 @@ static void mutate_once(struct random *random, struct edit *edit)
     case 17:
     case 18: redraw_op(random, edit); break;
     default:
-        if (random_one_in(random, 4))
-            edit->ops[0] = script_generate_world(random);
+        if (edit->theme == SCRIPT_LOCKSTEP && !random_one_in(random, 4))
+            change_world(random, edit);
+        else if (random_one_in(random, 4))
+            edit->ops[0] = script_generate_world(random, edit->theme);
         else
             insert_ops(random, edit);
         break;
@@ -346,14 +367,19 @@ static void repair(struct random *random, struct edit *edit)
 
 size_t script_mutate(struct random *random, struct op *ops, size_t count, size_t capacity)
 {
-    struct edit edit = { ops, count, capacity };
+    return script_mutate_for(random, SCRIPT_ANY, ops, count, capacity);
+}
+
+size_t script_mutate_for(struct random *random, enum script_theme theme, struct op *ops, size_t count, size_t capacity)
+{
+    struct edit edit = { ops, count, capacity, theme };
     unsigned rounds = 1 + (unsigned)random_below(random, 4);
 
     CHECK(count >= 1);
     CHECK(count <= capacity);
     CHECK(op_kind_of(&ops[0]) == OP_WORLD);
     /* Little to change in a script that does nothing. */
-    if (count < 3) return script_generate(random, ops, capacity);
+    if (count < 3) return script_generate_for(random, theme, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
     repair(random, &edit);
     return edit.count;
@@ -369,7 +395,7 @@ static void append_part(struct edit *edit, const struct script_part *parent, siz
 
 size_t script_crossover(struct random *random, const struct script_part parents[2], struct op *ops, size_t capacity)
 {
-    struct edit edit = { ops, 1, capacity };
+    struct edit edit = { .ops = ops, .count = 1, .capacity = capacity };
     const size_t from = random_below(random, parents[0].count);
     const size_t resume = from + random_below(random, parents[0].count - from);
     const size_t start = random_below(random, parents[1].count);

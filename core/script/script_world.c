@@ -70,10 +70,37 @@ static void draw_switches(struct random *random, struct op *world)
            DRAW_OF(random, OP_IOTLB_DEFAULT, OP_IOTLB_DEFAULT, OP_IOTLB_TINY, OP_IOTLB_TINY, OP_IOTLB_SMALL));
 }
 
-struct op script_generate_world(struct random *random)
+/* All that decides what a DMA ends in, each value often; shapes of tables seldom. */
+static struct op draw_lockstep_world(struct random *random)
+{
+    static const uint8_t switches[] = { FIELD_CHECK_VALIDATED,         FIELD_RECHECK_ON_HIT,
+                                        FIELD_INVALIDATE_ON_RMPUPDATE, FIELD_SHARED_READ_CHECKED,
+                                        FIELD_ATS_TRANSLATED_CHECKED,  FIELD_KEEP_WALK_CACHE };
+    struct op world = op_make(OP_WORLD);
+
+    op_set(&world, FIELD_HW, random_below(random, op_field_row(FIELD_HW)->max + 1));
+    op_set(&world, FIELD_RMP, !random_one_in(random, 24));
+    if (random_one_in(random, 3)) op_set(&world, FIELD_S1, 1);
+    for (unsigned i = 0; i < sizeof(switches); i++) {
+        const enum op_field field = (enum op_field)switches[i];
+
+        if (random_one_in(random, 5)) op_set(&world, field, !op_get(&world, field));
+    }
+    op_set(&world, FIELD_IOTLB, random_below(random, op_field_row(FIELD_IOTLB)->max + 1));
+    if (random_one_in(random, 4)) op_set(&world, FIELD_PAGE_SIZES, random_below(random, 7));
+    if (random_one_in(random, 6)) op_set(&world, FIELD_FLUSH, 1);
+    if (random_one_in(random, 8)) op_set(&world, FIELD_MEMORY, bit(22 + (unsigned)random_below(random, 4)));
+    if (random_one_in(random, 8)) op_set(&world, FIELD_POOL, (8 + random_below(random, 24)) << SHIFT_4K);
+    if (random_one_in(random, 12)) draw_outputs(random, &world);
+    if (random_one_in(random, 12)) op_set(&world, FIELD_TOP_LEVEL, DRAW_OF(random, 1, 2, 3, 4));
+    return world;
+}
+
+struct op script_generate_world(struct random *random, enum script_theme theme)
 {
     struct op world = op_make(OP_WORLD);
 
+    if (theme == SCRIPT_LOCKSTEP) return draw_lockstep_world(random);
     op_set(&world, FIELD_FORMAT, random_below(random, 2));
     if (op_get(&world, FIELD_FORMAT) == 0)
         draw_amdv1(random, &world);
@@ -88,23 +115,44 @@ struct op script_generate_world(struct random *random)
     return world;
 }
 
-struct script_style script_generate_style(struct random *random, const struct op *world)
-{
-    static const uint8_t usual[OP_KIND_LIMIT] = {
+/* How often each op comes, as far as a style does not change it. */
+static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
+    [SCRIPT_ANY] = {
         [OP_MAP] = 60,      [OP_UNMAP] = 36,          [OP_SYNC] = 4,
         [OP_CUT] = 14,      [OP_DIRTY_READ] = 12,     [OP_RMPUPDATE] = 14,
         [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
         [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,
-    };
+    },
+    [SCRIPT_LOCKSTEP] = {
+        [OP_MAP] = 30,       [OP_UNMAP] = 16,          [OP_SYNC] = 4,
+        [OP_CUT] = 10,       [OP_DIRTY_READ] = 2,      [OP_RMPUPDATE] = 30,
+        [OP_PSMASH] = 8,     [OP_PVALIDATE] = 8,       [OP_RMPADJUST] = 2,
+        [OP_INV_PAGES] = 10, [OP_COMPLETION_WAIT] = 6, [OP_DMA] = 70,
+        [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,
+    },
+};
+
+/* Few pages, most of them whole 2M regions where S2 and RMP can agree or not. */
+static void draw_lockstep_style(struct random *random, struct script_style *style)
+{
+    style->cold_percent = (uint8_t)random_below(random, 15);
+    style->size_shift_max = SHIFT_2M + (uint8_t)random_below(random, 3);
+    style->has_many_leaves = false;
+}
+
+struct script_style script_generate_style(struct random *random, enum script_theme theme, const struct op *world)
+{
+    const uint8_t *usual = usual_weights[theme];
     const bool is_amdv1 = op_get(world, FIELD_FORMAT) == 0;
     const bool has_rmp = is_amdv1 && op_get(world, FIELD_RMP);
-    struct script_style style = { .is_two_stage = op_get(world, FIELD_S1) != 0 };
+    struct script_style style = { .theme = theme, .is_two_stage = op_get(world, FIELD_S1) != 0 };
 
     style.cold_percent = (uint8_t)(5 + random_below(random, 30));
     style.odd_percent = random_one_in(random, 2) ? (uint8_t)random_below(random, 6) : 0;
     style.size_shift_max = random_one_in(random, 8) ? LARGE_SHIFT_MAX : (uint8_t)(13 + random_below(random, 18));
     style.has_many_leaves = random_one_in(random, 16);
+    if (theme == SCRIPT_LOCKSTEP) draw_lockstep_style(random, &style);
     for (unsigned row = 1; op_spec_at(row); row++) {
         const unsigned kind = op_spec_at(row)->kind;
         const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST;
