@@ -87,7 +87,7 @@ enum op_field {
     FIELD_MEMORY,     /* data RAM, bytes, a multiple of 4K; default 8M */
     FIELD_POOL,       /* host table pool, bytes; default 16M */
     FIELD_RMP,        /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
-    FIELD_S1,         /* none (0, default) | x86_64 (1): stage 1 of every device that has one */
+    FIELD_S1,         /* none (0, default) | x86_64 | riscv64 | armv8: stage 1 of every device that has one */
     FIELD_S1_TABLES,  /* gpa of the guest's table area; default 0x40000000 */
     FIELD_S1_BACKING, /* hpa that backs it; default 0 */
     FIELD_VA_BITS,
@@ -137,6 +137,7 @@ const char *op_kind_name(enum op_kind kind);
 
 /* Names of enum fields, NULL past the end; shared with whoever maps them to rows. */
 const char *op_format_name(unsigned index);
+const char *op_s1_name(unsigned index);
 const char *op_hw_name(unsigned index);
 const char *op_policy_name(unsigned index);
 

@@ -17,7 +17,7 @@ static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const default_no_yes[] = { "default", "no", "yes", NULL };
 static const char *const off_on[] = { "off", "on", NULL };
 static const char *const access_names[] = { "read", "write", NULL };
-static const char *const s1_names[] = { "none", "x86_64", NULL };
+static const char *const s1_names[] = { "none", "x86_64", "riscv64", "armv8", NULL };
 static const char *const flush_names[] = { "range", "nogaps", NULL };
 static const char *const iotlb_names[] = { "default", "tiny", "small", "large", NULL };
 static const char *const page_sizes_names[] = { "all", "4K", "4K+2M", "4K+2M+1G", "2M", "2M+1G", "1G", NULL };
@@ -73,7 +73,7 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                      "host table pool, right behind it" },
     [FIELD_RMP] = { "rmp", 0, 21, 1, 0, FORM_NAMES, 0, 1, 1, off_on,
                     "off is implied where the only stage is not amdv1" },
-    [FIELD_S1] = { "s1", 0, 22, 2, 0, FORM_NAMES, 0, 1, 0, s1_names, "stage 1 of every device that has one" },
+    [FIELD_S1] = { "s1", 0, 22, 2, 0, FORM_NAMES, 0, 3, 0, s1_names, "stage 1 of every device that has one" },
     [FIELD_S1_TABLES] = { "s1_tables", 2, 0, 40, 12, FORM_ADDRESS, 0, ADDRESS_MAX, 0x40000000, NULL,
                           "gpa of the guest's table area, 1M" },
     [FIELD_S1_BACKING] = { "s1_backing", 3, 0, 40, 12, FORM_ADDRESS, 0, ADDRESS_MAX, 0, NULL, "hpa that backs it" },
@@ -417,6 +417,11 @@ static const char *name_at(const char *const *names, unsigned count, unsigned in
 const char *op_format_name(unsigned index)
 {
     return NAME_AT(format_names, index);
+}
+
+const char *op_s1_name(unsigned index)
+{
+    return NAME_AT(s1_names, index);
 }
 
 const char *op_hw_name(unsigned index)

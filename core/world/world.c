@@ -110,6 +110,20 @@ static struct host_config host_config_of(const struct world *world, const struct
     return host;
 }
 
+/* Which first stages hardware walks above which second: AMD, Intel scalable mode, RISC-V, SMMU. */
+static bool is_pair(const char *s1, const char *s2)
+{
+    static const char *const pairs[][2] = {
+        { "x86_64", "amdv1" },   { "x86_64", "vtdss" },       { "riscv64", "riscv64_s2" },
+        { "armv8", "armv8_s2" }, { "armv8", "armv8_s2_16k" }, { "armv8", "armv8_s2_64k" },
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (strcmp(pairs[i][0], s1) == 0 && strcmp(pairs[i][1], s2) == 0) return true;
+    }
+    return false;
+}
+
 /* Keys that do not fit together. NULL: they do. */
 static const char *misfit(const struct op *op, const struct host_config *host)
 {
@@ -124,7 +138,9 @@ static const char *misfit(const struct op *op, const struct host_config *host)
     if (host->pt.c_bit && host->pt.oa_bits > host->pt.c_bit) return "oa_bits= reaches c_bit=";
     if (memory + pool > bit(limit_bits)) return "memory= and pool= reach the C-bit or 2^52";
     if (!flag(op, FIELD_S1)) return NULL;
-    if (strcmp(host->engine->format, "amdv1") != 0) return "s1= needs format=amdv1 below it";
+    if (!is_pair(op_s1_name((unsigned)op_get(op, FIELD_S1)), host->engine->format))
+        return "no hardware walks that s1= above that format=";
+    if (!engine_find(op_s1_name((unsigned)op_get(op, FIELD_S1)))) return "no such s1= engine in this build";
     if (op_get(op, FIELD_S1_BACKING) + WORLD_S1_TABLE_BYTES > memory) return "s1_backing= lies outside memory=";
     if (op_get(op, FIELD_S1_TABLES) + WORLD_S1_TABLE_BYTES > bit(52)) return "s1_tables= lies beyond 2^52";
     return NULL;
@@ -292,13 +308,13 @@ static void begin_devices(struct world *world)
 
 static int begin_tables(struct world *world, struct host_config *host)
 {
-    const struct engine *guest = engine_find("x86_64");
     int error = 0;
 
     for (unsigned domain = 0; domain < WORLD_DOMAINS && !error; domain++)
         error = begin_table(world, domain, host->engine, &host->pt);
     world->tables[WORLD_S1_TABLE].exists = false;
     if (!error && world->has_s1) {
+        const struct engine *guest = engine_find(op_s1_name((unsigned)op_get(&world->world_op, FIELD_S1)));
         struct pt_config config = engine_default_config(guest);
 
         error = begin_table(world, WORLD_S1_TABLE, guest, &config);

@@ -19,7 +19,8 @@
  *
  * Choices where the design leaves room:
  *   - With c_bit= and no oa_bits=, output addresses end at the C-bit; tables and memory must lie below it.
- *   - s1= needs format=amdv1. Its table is x86_64, 4 levels, 47 bits, for every pasid of dev1, in domain 0.
+ *   - s1= is a table in its format's default configuration, for every pasid of dev1, in domain 0. Pairs: x86_64 on
+ *     amdv1 and vtdss, riscv64 on riscv64_s2, armv8 on the armv8_s2 formats.
  *   - A sync invalidates what the engine gathered, upper levels included; for S1 pasid by pasid.
  *   - -ENOMEM is lawful at any leaf boundary where fail_alloc's limit is used up or fewer than 8 pages are left.
  *   - Through an IOTLB hit an outcome may lag in the window of rmp.md 8 (a): removed by an unmap, not synced, and named
