@@ -104,6 +104,13 @@ static void judge_fault(struct dma *dma, struct world_outcome *outcome)
     if (oracle_wants(&dma->world->machine, &dma->access, &wanted)) outcome->finding = FINDING_LOSES_DMA;
 }
 
+/* From an item of before, while the invalidation of its unmap is under way: what it covers may lag as a whole. */
+static bool is_in_window(const struct dma *dma, const struct iommu_outcome *got, uint64_t gpa_then)
+{
+    if (!got->from_walk_cache) return false;
+    return world_may_lag(dma->s2, gpa_then, true) || (dma->s1 && world_may_lag(dma->s1, dma->access.address, true));
+}
+
 static void judge_fill(struct dma *dma, struct world_outcome *outcome)
 {
     const struct iommu_outcome *got = &outcome->dma;
@@ -323,7 +330,7 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
         return;
     }
     remember_fill(dma, got, &then.path);
-    judge_fill(dma, outcome);
+    if (!is_in_window(dma, got, then.path.gpa)) judge_fill(dma, outcome);
     if (got->from_walk_cache) judge_stale(dma, outcome, then.path.gpa);
 }
 

@@ -59,7 +59,7 @@ static const struct {
                            "The IOTLB entry covers pages of another owner: only the touched 4K page was checked" },
     [RULE_FILLED_BY_OLD_WALK] = { "filled-by-old-walk", FINDING_EXPANDS,
                                   "The IOTLB entry was filled through a cached item of a leaf that is gone, and covers "
-                                  "what has been mapped otherwise since" },
+                                  "what is mapped otherwise by now, or not at all" },
 };
 
 const char *world_finding_name(enum world_finding finding)

@@ -253,7 +253,7 @@ static const char *const although[RULE_COUNT] = {
     [RULE_BEYOND_S2_LEAF] = "which also covers pages outside the host's S2 leaf",
     [RULE_BEYOND_S1_LEAF] = "which also covers pages outside the guest's S1 leaf",
     [RULE_OTHER_OWNER] = "which also covers pages that this access may not touch",
-    [RULE_FILLED_BY_OLD_WALK] = "which also covers what is mapped otherwise by now",
+    [RULE_FILLED_BY_OLD_WALK] = "which also covers what is mapped otherwise by now, or not at all",
 };
 
 static void say_owner(struct words *words, const struct world *world, uint64_t hpa)
@@ -292,6 +292,21 @@ static void say_owner_fault(struct words *words, const struct dma *dma, uint64_t
     say_leaf(words, s2_shift);
     say(words, " of S2 also covers another page: ");
     say_owner(words, dma->world, where);
+}
+
+/* A write through an entry that a read made: hardware walks again, to mark the leaf dirty. */
+static bool is_first_write(const struct dma *dma, const struct iommu_outcome *got)
+{
+    struct fill fill;
+
+    if (!dma->access.is_write || got->is_hit) return false;
+    for (unsigned shift = SHIFT_4K; shift <= SHIFT_1G; shift += 9) {
+        const uint64_t input = align_down(dma->access.address, shift);
+
+        if (fills_find(&dma->world->fills, &dma->tag, input, shift, &fill) && fill.writable && !fill.serves_write)
+            return true;
+    }
+    return false;
 }
 
 static void say_fault(struct words *words, const struct dma *dma, const struct iommu_outcome *got)
@@ -354,6 +369,7 @@ static void say_dma(struct words *words, struct world *world, const struct op *o
     if (dma.request.device < 2) say(words, dma.access.is_private ? " as private" : " as shared");
     say(words, ": ");
     if (got->fault) {
+        if (is_first_write(&dma, got)) say(words, "the first write walks again, to mark the leaf dirty, and ");
         say_fault(words, &dma, got);
         say(words, "; fault");
     } else {
@@ -429,7 +445,9 @@ int world_print_entitled(struct world *world, const struct op *op, const struct 
     const bool is_wanted = oracle_wants(&world->machine, &dma.access, &hpa);
     const struct oracle_translation path = oracle_translate(&dma.access);
 
-    if (outcome->finding == FINDING_EXPANDS) {
+    if (outcome->finding == FINDING_EXPANDS && path.fault) {
+        say(&words, "no IOTLB entry: nothing is mapped here any more");
+    } else if (outcome->finding == FINDING_EXPANDS) {
         say(&words, "an IOTLB entry that covers only bytes which lead where it says, with the same rights: at most ");
         say_size(&words, bit(path.s1_shift && path.s1_shift < path.s2_shift ? path.s1_shift : path.s2_shift));
         say(&words, " at hpa 0x%" PRIx64, hpa);
