@@ -1,9 +1,9 @@
-"""A line chart with logarithmic axes, as coordinates for an inline SVG."""
+"""A line chart with logarithmic axes, as coordinates for an inline SVG: what a page shows where no script draws it."""
 
 import math
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 80, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 34
 
 
 def size_text(shift):
@@ -11,13 +11,13 @@ def size_text(shift):
     return f"{1 << shift % 10}{units[shift // 10]}"
 
 
-def log_log(title, lines):
+def log_log(series):
     """
-    lines: {name: [(bytes, ns)]}, every value above 0. Returns what the template draws: polylines with their names at
-    the right end, ticks of both axes.
+    series: [{name, points: [(bytes, ns)], ...}], every value above 0. Returns what the template draws: the series with
+    `spots`, and ticks of both axes.
     """
-    xs = [math.log2(size) for points in lines.values() for size, _ in points]
-    ys = [math.log10(ns) for points in lines.values() for _, ns in points]
+    xs = [math.log2(size) for each in series for size, _ in each["points"]]
+    ys = [math.log10(ns) for each in series for _, ns in each["points"]]
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
     y_low, y_high = math.floor(min(ys)), max(math.ceil(max(ys)), math.floor(min(ys)) + 1)
 
@@ -28,14 +28,11 @@ def log_log(title, lines):
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
 
     drawn = []
-    for name, points in lines.items():
-        spots = [(x(math.log2(size)), y(math.log10(ns))) for size, ns in points]
-        texts = [f"{size_text(round(math.log2(size)))}: {ns:,.3g} ns" for size, ns in points]
-        drawn.append({"name": name, "spots": list(zip(spots, texts)), "end": spots[-1]})
-    separate_ends(drawn)
+    for each in series:
+        spots = [(x(math.log2(size)), y(math.log10(ns))) for size, ns in each["points"]]
+        drawn.append({**each, "spots": spots})
     shifts = [shift for shift in range(math.ceil(x_low), math.floor(x_high) + 1) if shift % 3 == 0]
     return {
-        "title": title,
         "width": WIDTH,
         "height": HEIGHT,
         "left": LEFT,
@@ -45,14 +42,3 @@ def log_log(title, lines):
         "x_ticks": [(x(shift), size_text(shift)) for shift in shifts],
         "y_ticks": [(y(power), f"{10**power:,}".replace(",", "\u202f")) for power in range(y_low, y_high + 1)],
     }
-
-
-def separate_ends(drawn, gap=16):
-    """Names at the ends of lines do not overlap: push the lower ones down."""
-    floor = None
-    for line in sorted(drawn, key=lambda each: each["end"][1]):
-        end_x, end_y = line["end"]
-        if floor is not None and end_y < floor + gap:
-            end_y = floor + gap
-        line["end"] = (end_x, end_y)
-        floor = end_y

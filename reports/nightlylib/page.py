@@ -1,170 +1,37 @@
-"""From a result to what index.html shows. All numbers are worked out here; the template only lays them out."""
+"""From a result to what index.html shows. All numbers are worked out here and in page_*; the templates lay them out."""
 
+import base64
+import hashlib
+import json
 import os
 import re
 
 import jinja2
+import markupsafe
 
 from . import bench, chart, inputs, schema
+from . import page_cases, page_findings, page_history, page_outcomes, page_programs, page_text
+from .page_text import label, number
 
-NOTABLE_CHANGE = 0.10
-CASE = re.compile(r"^(map|unmap)/([a-z0-9_]+)/([^/]+)/((?:warm|cold)(?:-vector)?)$")
-SIZES = {"K": 10, "M": 20, "G": 30, "T": 40}
-
-# What the ratio of a case is taken to: the fastest store of as many item bytes (design: names of limits).
-LIMIT_OF_WORK = {
-    "256x4K": "limit/store_2KiB",
-    "256x2M": "limit/store_2KiB",
-    "256x1G": "limit/store_2KiB",
-    "1GiB_as_4K": "limit/store_2MiB",
-}
-# 1 MiB is 256 items where an item stands for 4K: one contiguous leaf of amdv1, 256 leaves of x86_64.
-FORMATS_OF_4K_ITEMS = ("amdv1", "x86_64")
-GROUPS = [
-    ("warm", "Warm, general registers", "What a kernel could run: tables exist before and after, no vector registers."),
-    ("warm-vector", "Warm, vector build", "User space only: kernel code may not use vector registers."),
-    ("cold", "Cold, general registers", "Tables are allocated inside the call."),
-    ("cold-vector", "Cold, vector build", "User space only."),
-]
+REPORTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TEMPLATES = os.path.join(REPORTS, "templates")
+# The build of ECharts with lines, bars, points, marks and zoom; npm ci puts it there (scripts/setup --with echarts).
+ECHARTS = os.path.join(REPORTS, "node_modules", "echarts", "dist", "echarts.common.min.js")
 BANNERS = {
-    "ok": ("good", "Nothing wrong was found"),
+    "ok": ("good", "All parts ran: no crash, no wrong result"),
     "failed": ("bad", "Something is wrong"),
     "could-not-run": ("incomplete", "Something could not run"),
     "stopped": ("incomplete", "Stopped before the end"),
     "running": ("incomplete", "Still running"),
 }
-PART_TITLES = {"bench": "Benchmarks", "inputs": "Real inputs", "fuzz": "Fuzzing", "test": "Tests"}
-
-
-def number(value, digits=3):
-    """Three digits of what is not whole, all digits of what is, thousands apart: 0.490, 25.3, 180, 186 925."""
-    if value is None:
-        return "n/a"
-    if float(value).is_integer() or abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}".replace(",", "\u202f")
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    return f"{value:.{digits - whole}f}"
-
-
-def percent(change):
-    if change is None:
-        return ""
-    return f"{change:+.0%}".replace("%", "\u202f%").replace("-", "\u2212")
-
-
-def bytes_text(value):
-    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if value >= 1 << shift:
-            return f"{number(value / (1 << shift))}\u202f{unit}"
-    return f"{value:.0f}\u202fB"
-
-
-def size_of(text):
-    """'2M' -> 2^21; 0 for what is no size."""
-    match = re.fullmatch(r"(\d+)([KMGT])", text)
-    return int(match[1]) << SIZES[match[2]] if match else 0
-
-
-def sweep_size(work):
-    """Bytes of a 1x2^n case, 0 for any other."""
-    return size_of(work[2:]) if work.startswith("1x") else 0
-
-
-def limit_name(name):
-    match = CASE.match(name)
-    if not match:
-        return None
-    if match[3] == "1x1M" and match[2] in FORMATS_OF_4K_ITEMS:
-        return "limit/store_2KiB"
-    return LIMIT_OF_WORK.get(match[3])
-
-
-def row_of(name, figures, before):
-    """One case: its figures, what the ratio is to, and how it moved since the run before."""
-    mine = figures[name]
-    value = mine["cpu_time_ns"]
-    limit = limit_name(name)
-    limit_value = figures.get(limit, {}).get("cpu_time_ns")
-    leaves = mine.get("leaves")
-    per_leaf = mine.get("ns_per_leaf", value / leaves if leaves else None)
-    old = before.get(name)
-    change = (value - old) / old if old else None
-    return {
-        "name": name,
-        "ns": value,
-        "ns_per_leaf": per_leaf,
-        "limit": limit if limit_value else None,
-        "limit_missing": limit if limit and not limit_value else None,
-        "ratio": value / limit_value if limit_value else None,
-        "change": change,
-        "is_notable": change is not None and abs(change) >= NOTABLE_CHANGE,
-        "table_bytes": mine.get("table_bytes"),
-        "repetitions": mine["repetitions"],
-    }
-
-
-def map_groups(figures, before):
-    """The map/unmap cases by state; the 1x2^n sweep apart, but for the two sizes everybody looks at."""
-    groups = []
-    for state, title, note in GROUPS:
-        cases = [(CASE.match(name), name) for name in figures if CASE.match(name)]
-        names = [name for match, name in cases if match[4] == state]
-        swept = [name for name in names if sweep_size(CASE.match(name)[3]) and CASE.match(name)[3] not in ("1x4K", "1x1M")]
-        if len(swept) < 5:
-            swept = []  # a few sizes are no sweep: they stay in the table
-        main = [row_of(name, figures, before) for name in names if name not in swept]
-        sweep = [row_of(name, figures, before) for name in swept]
-        if names:
-            groups.append({"title": title, "note": note, "state": state, "rows": main, "sweep": sweep})
-    return groups
-
-
-def sweep_charts(figures):
-    """ns against size of one call, warm, general registers: one chart an operation, one line a format."""
-    charts = []
-    for operation in ("map", "unmap"):
-        lines = {}
-        for name, mine in figures.items():
-            match = CASE.match(name)
-            size = sweep_size(match[3]) if match and match[1] == operation and match[4] == "warm" else 0
-            if size:
-                lines.setdefault(match[2], []).append((size, mine["cpu_time_ns"]))
-        lines = {name: sorted(points) for name, points in lines.items() if len(points) >= 5}
-        if lines:
-            charts.append(chart.log_log(f"{operation}: one call of 2\u207f bytes", lines))
-    return charts
-
-
-def other_rows(figures, before):
-    return [row_of(name, figures, before) for name in figures if not CASE.match(name)]
-
-
-def compare(figures, before):
-    """How the cases moved: those by a tenth or more, largest first, and the limits as a measure of the machine."""
-    moved = []
-    for name, mine in figures.items():
-        if name in before and before[name]:
-            moved.append((mine["cpu_time_ns"] / before[name] - 1, name))
-    notable = sorted((each for each in moved if abs(each[0]) >= NOTABLE_CHANGE), key=lambda each: -abs(each[0]))
-    limits = [(change, name) for change, name in moved if name.startswith("limit/")]
-    return {
-        "compared": len(moved),
-        "slower": [each for each in notable if each[0] > 0 and not each[1].startswith("limit/")],
-        "faster": [each for each in notable if each[0] < 0 and not each[1].startswith("limit/")],
-        "limits": limits,
-        "gone": sorted(set(before) - set(figures)),
-    }
-
-
-def headline(figures, before):
-    """The figures of the first screen, those that were measured."""
-    wanted = [
-        ("map/amdv1/256x4K/warm", "map 256 pages of 4K"),
-        ("map/amdv1/256x4K/warm-vector", "the same, vector build"),
-        ("unmap/amdv1/256x4K/warm", "unmap 256 pages of 4K"),
-        ("map/amdv1/1GiB_as_4K/warm", "map 1 GiB as 4K"),
-    ]
-    return [row_of(name, figures, before) | {"title": title} for name, title in wanted if name in figures]
+PART_TITLES = {
+    "bench": "Benchmarks",
+    "inputs": "Real inputs",
+    "fuzz": "Fuzzing",
+    "perf": "Counters",
+    "hyperfine": "Whole replays",
+    "test": "Tests",
+}
 
 
 def input_table(entries):
@@ -204,10 +71,6 @@ def short_input(path):
     return re.sub(r"\.(trace|txt)?\.xz$", "", os.path.basename(path))
 
 
-def label(key):
-    return key.replace("_", " ").replace(".", ": ")
-
-
 def cell(value):
     if value is None:
         return "\u2013"
@@ -236,45 +99,152 @@ def overall_state(run):
     return "could-not-run" if "could-not-run" in states else "ok"
 
 
-def view(result, previous):
-    """Everything the template shows. `previous`: (run, {case: ns}) of history.previous, or None."""
-    run = result["run"]
+def measured_sentence(result, figures):
+    """'738 benchmark cases, 3 real inputs, 4 fuzz targets'."""
+    words = []
+    if figures:
+        words.append(page_text.plural(len(figures), "benchmark case"))
+    if result.get("inputs"):
+        words.append(page_text.plural(len({entry["input"] for entry in result["inputs"]}), "real input"))
+    if result.get("fuzz"):
+        words.append(page_text.plural(len(result["fuzz"]), "fuzz target"))
+    return page_text.both(words)
+
+
+def changed_sentence(change, previous):
+    if not previous:
+        return "First run on this machine: nothing to compare with"
+    if not change["compared"]:
+        return "No case in common with the last run"
+    slower, faster = len(change["slower"]), len(change["faster"])
+    if not slower and not faster:
+        return f"None of {page_text.plural(change['compared'], 'case')} moved beyond noise"
+    words = [f"{number(count)} {what}" for count, what in ((slower, "slower"), (faster, "faster")) if count]
+    return f"{' and '.join(words)} of {page_text.plural(change['compared'], 'case')}"
+
+
+def found_sentence(shown, crashes, fuzzed):
+    if not fuzzed and not shown:
+        return "Nothing was fuzzed"
+    findings = page_findings.sentence(shown)
+    ends = page_text.plural(crashes, "crash", "crashes")
+    return f"{findings}; {ends}" if findings else f"{ends[0].upper()}{ends[1:]}"
+
+
+def counts(result, figures):
+    fuzz = result.get("fuzz", [])
+    return {
+        "fuzz": fuzz,
+        "execs": sum(entry["execs"] for entry in fuzz),
+        "fuzz_seconds": sum(entry["seconds"] for entry in fuzz),
+        "findings": sum(entry["findings"] for entry in fuzz),
+        "crashes": sum(entry["crashes"] for entry in fuzz),
+        "bench_errors": bench.errors(result["bench"]) if "bench" in result else [],
+        "repetitions": max((mine["repetitions"] for mine in figures.values()), default=0),
+    }
+
+
+def view(result, previous=None, past=([], {}), scripts=None):
+    """
+    Everything the templates show. previous: (run, {case: ns}) of history.previous, or None; past: what
+    page_history.earlier gave; scripts: {path in the result: text} of the findings.
+    """
+    run, scripts = result["run"], scripts or {}
     figures = bench.figures(result["bench"]) if "bench" in result else {}
     before = previous[1] if previous else {}
-    fuzz = result.get("fuzz", [])
-    groups = map_groups(figures, before)
-    rows = [row for group in groups for row in group["rows"] + group["sweep"]]
+    bands = page_history.bands(past[1])
+    counted = counts(result, figures)
+    rows = page_cases.rows(figures, before, bands)
+    change = page_cases.compare(figures, before, bands)
+    found = [page_findings.prepared(each, scripts.get(each["script"], "")) for each in result.get("findings", [])]
+    shown = page_findings.groups(found)
+    sweeps = page_cases.sweep_charts(figures)
     return {
         "run": run,
         "banner": BANNERS[overall_state(run)],
         "troubles": troubles(run),
         "figures": figures,
-        "headline": headline(figures, before),
+        "headline": page_cases.headline(figures, before, bands),
+        "measured": measured_sentence(result, figures),
         "previous": previous[0] if previous else None,
-        "change": compare(figures, before),
-        "groups": groups,
+        "change": change,
+        "changed": changed_sentence(change, previous),
+        "found": found_sentence(shown, counted["crashes"], counted["fuzz"]),
+        "finding_groups": shown,
+        "rows": rows,
         "max_ratio": max((row["ratio"] for row in rows if row["ratio"]), default=1.0),
         "limits_missing": sorted({row["limit_missing"] for row in rows if row["limit_missing"]}),
-        "charts": sweep_charts(figures),
-        "others": other_rows(figures, before),
-        "bench_errors": bench.errors(result["bench"]) if "bench" in result else [],
+        "sweeps": [(each, chart.log_log(each["series"])) for each in sweeps],
+        "outcomes": page_outcomes.view(figures),
+        "history": page_history.chart(run, past[0], past[1], figures),
         "inputs": input_table(result.get("inputs", [])),
-        "fuzz": fuzz,
-        "execs": sum(entry["execs"] for entry in fuzz),
-        "findings": sum(entry["findings"] for entry in fuzz),
-        "crashes": sum(entry["crashes"] for entry in fuzz),
+        "hyperfine": page_programs.hyperfine(result.get("hyperfine")),
+        "perf": page_programs.perf(result.get("perf"), figures),
+        "gate": page_programs.gate(result.get("gate")),
+        **counted,
     }
 
 
-def render(result, previous=None):
+def charts_of(shown):
+    """Every chart's data for the scripts, by id."""
+    charts = [each for each, _ in shown["sweeps"]]
+    charts += shown["outcomes"]["charts"] if shown["outcomes"] else []
+    charts += [shown["history"]] if shown["history"] else []
+    charts += [shown["hyperfine"]["chart"]] if shown["hyperfine"] else []
+    return {each["id"]: each for each in charts}
+
+
+def data_block(value):
+    """JSON that may stand inside a script element: no text in it can end that element or open a comment."""
+    text = json.dumps(value, separators=(",", ":"))
+    return markupsafe.Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def scripts_of_page():
+    """([text of each script], whether ECharts is among them)."""
+    texts, has_echarts = [read(os.path.join(TEMPLATES, "tables.js"))], os.path.exists(ECHARTS)
+    if has_echarts:
+        echarts = re.sub(r"\n//# sourceMappingURL=.*\s*$", "\n", read(ECHARTS))
+        schema.need(not re.search(r"</script|<!--", echarts, re.IGNORECASE), ECHARTS, "cannot stand inside a page")
+        texts += [echarts, read(os.path.join(TEMPLATES, "charts.js"))]
+    return texts, has_echarts
+
+
+def policy(texts):
+    """The page may run exactly these scripts and load nothing, whatever text a result brings in."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def render(result, previous=None, past=([], {}), scripts=None):
     """index.html as one text that loads nothing."""
-    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "templates")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, percent=percent, bytes=bytes_text)
-    return environment.get_template("index.html.j2").render(view(result, previous)) + "\n"
+    environment.filters.update(
+        {name: getattr(page_text, name) for name in ("number", "percent", "share", "nanoseconds", "seconds", "plural", "day")},
+        bytes=page_text.bytes_text,
+    )
+    shown = view(result, previous, past, scripts)
+    texts, has_echarts = scripts_of_page()
+    flamegraph = page_findings.harmless_svg(result["flamegraph"]) if result.get("flamegraph") else None
+    page = environment.get_template("index.html.j2").render(
+        shown,
+        charts=data_block(charts_of(shown)),
+        scripts=[markupsafe.Markup(text) for text in texts],
+        has_echarts=has_echarts,
+        policy=policy(texts),
+        flamegraph=markupsafe.Markup(flamegraph) if flamegraph else None,
+        flamegraph_refused=bool(result.get("flamegraph")) and not flamegraph,
+    )
+    return page + "\n"
