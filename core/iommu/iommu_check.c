@@ -32,6 +32,17 @@ static void apply_size_rule(enum iommu_size_rule rule, bool rmp_is_large, struct
     }
 }
 
+static bool is_in_large_page(const struct rmp_entry *entry, uint64_t page)
+{
+    const bool is_large = entry->size == RMP_2M;
+
+    if (FAULT(IOMMU_SIZE_OF_OWN_ENTRY) && is_large && !is_aligned(align_down(page, RMP_PAGE_SHIFT), RMP_LARGE_SHIFT)) {
+        fault_triggered();
+        return false;
+    }
+    return is_large;
+}
+
 static struct rmp_answer check_private(const struct iommu_config *config, const struct rmp_question *question)
 {
     struct rmp_answer answer = { .is_large = question->s2_is_large };
@@ -43,7 +54,7 @@ static struct rmp_answer check_private(const struct iommu_config *config, const 
     }
     answer.fault = check_private_entry(config, question, &entry);
     if (answer.fault != IOMMU_NO_FAULT || config->variant->owner_only) return answer;
-    apply_size_rule(config->variant->size_rule, entry.size == RMP_2M, &answer);
+    apply_size_rule(config->variant->size_rule, is_in_large_page(&entry, question->hpa), &answer);
     if (answer.fault == IOMMU_NO_FAULT && config->switches.check_validated && !entry.validated) {
         answer.fault = IOMMU_RMP_NOT_VALIDATED;
     }

@@ -150,9 +150,13 @@ static bool is_named(const struct iotlb_entry *entry, const struct iotlb_range *
 {
     const bool is_guest = entry->tag & IOTLB_TAG_GUEST;
     const bool by_input = !is_guest || (range->tag & IOTLB_TAG_GUEST);
-    const uint64_t base = by_input ? iotlb_entry_input(entry) : entry->gpa;
+    uint64_t base = by_input ? iotlb_entry_input(entry) : entry->gpa;
 
     if ((entry->tag ^ range->tag) & DOMAIN_MASK) return false;
+    if (FAULT(IOTLB_GUEST_BY_INPUT) && !by_input) {
+        fault_triggered();
+        base = iotlb_entry_input(entry);
+    }
     if ((range->tag & IOTLB_TAG_GUEST) && (!is_guest || ((entry->tag ^ range->tag) & PASID_MASK))) return false;
     if (!meets(base, iotlb_entry_size(entry), range->first, range->last)) return false;
     if (FAULT(IOTLB_KEEPS_OVERLAPPING) && base < range->first) {

@@ -8,6 +8,7 @@
  *   - host tables are read unchecked, but an A/D write to one needs a hypervisor-owned page (rmp.md 8).
  */
 #include "base/check.h"
+#include "base/fault.h"
 #include "iommu/iommu_check.h"
 #include "iommu/iommu_state.h"
 
@@ -131,6 +132,10 @@ static bool reach_guest_table(struct fetcher *fetcher, uint64_t address, enum io
     struct passage passage = { .gpa = address, .access = access, .is_private = fetcher->dte->trusted };
 
     pass_s2(fetcher, &passage);
+    if (FAULT(IOMMU_S1_FETCH_UNCHECKED) && passage.fault >= IOMMU_RMP_OWNER && passage.fault <= IOMMU_RMP_RANGE) {
+        fault_triggered();
+        passage.fault = IOMMU_NO_FAULT;
+    }
     *host = passage.hpa;
     fetcher->iommu->stats.repairs += passage.repaired;
     if (passage.repaired) fetcher->outcome->repaired = true;
@@ -163,8 +168,13 @@ static bool cas_guest(void *context, uint64_t address, uint64_t expected, uint64
 static enum iotlb_size fill_size(const struct iommu_config *config, unsigned s1_shift, const struct passage *passage)
 {
     const unsigned shift = s1_shift < passage->shift ? s1_shift : passage->shift;
+    enum iommu_fill_rule rule = iommu_has_rmp(config) ? config->variant->fill_rule : FILL_S1_S2;
 
-    switch (iommu_has_rmp(config) ? config->variant->fill_rule : FILL_S1_S2) {
+    if (FAULT(IOMMU_FILL_IGNORES_S1) && rule == FILL_SMALLEST && passage->is_large && s1_shift < SHIFT_2M) {
+        fault_triggered();
+        rule = FILL_S2_CLASS;
+    }
+    switch (rule) {
     case FILL_S2_CLASS: return passage->is_large ? IOTLB_2M : IOTLB_4K;
     case FILL_SMALLEST: return passage->is_large && s1_shift >= SHIFT_2M ? IOTLB_2M : IOTLB_4K;
     case FILL_S1_S2: break;

@@ -434,6 +434,23 @@ static void a_fetch_of_a_guest_table_that_faults_for_no_reason_is_noticed(void *
     world_free(world);
 }
 
+/* The page behind the guest's root belongs to somebody else, says the oracle; the RMP has not heard of it. */
+static void a_fetch_of_a_guest_table_that_ought_to_fault_is_noticed(void **state)
+{
+    const struct owner_state other = { .gpa = 0x40000000, .asid = 2, .assigned = true, .is_large = true };
+    struct world *world = world_new();
+
+    (void)state;
+    play_in(world, "world s1=x86_64 iotlb=tiny\n"
+                   "rmpupdate hpa=0x0 size=2M gpa=0x40000000            -> ok\n"
+                   "map gpa=0x40000000 hpa=0x0 length=2M                -> ok\n"
+                   "dma iova=0x5000 device=dev1                         -> fault=not-present\n");
+    ownership_update(&world->ownership, 0, &other);
+    apply(world, "dma iova=0x5000 device=dev1");
+    assert_differs(world, "a fetch of a guest table had to fault");
+    world_free(world);
+}
+
 static void a_device_without_an_entry_that_gets_through_is_noticed(void **state)
 {
     struct world *world = small_world();
@@ -508,6 +525,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_recheck_that_lets_through_is_noticed),
         cmocka_unit_test(a_pending_table_does_not_excuse_a_full_walk),
         cmocka_unit_test(a_fetch_of_a_guest_table_that_faults_for_no_reason_is_noticed),
+        cmocka_unit_test(a_fetch_of_a_guest_table_that_ought_to_fault_is_noticed),
         cmocka_unit_test(a_device_without_an_entry_that_gets_through_is_noticed),
         cmocka_unit_test(a_lost_command_is_noticed_at_the_wait),
         cmocka_unit_test(a_page_that_somebody_retired_is_noticed),

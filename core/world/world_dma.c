@@ -221,20 +221,27 @@ static bool is_lawful_lag(const struct dma *dma, const struct iommu_outcome *got
     return got->fault == IOMMU_NOT_PRESENT && (dma->s2->hull_tables || (dma->s1 && dma->s1->hull_tables));
 }
 
+/* May the walk have used an item of before for this S2 leaf? */
+static bool may_be_old(const struct dma *dma, const struct iommu_outcome *got, uint64_t gpa)
+{
+    struct oracle_leaf leaf;
+    unsigned index = 0;
+
+    return got->from_walk_cache &&
+           (dma->s2->leftovers.overflowed || leftovers_next(&dma->s2->leftovers, gpa, &index, &leaf));
+}
+
 /*
  * A write may use the entry only if no D bit is left to be set in the S2 leaf: it was written, or dirty already. What
  * an item of before said is not known. Leaves of a format that starts dirty, guest tables' among them, always serve.
  */
 static bool may_serve_writes(const struct dma *dma, const struct iommu_outcome *got, uint64_t gpa)
 {
-    const bool is_cached = got->from_walk_cache;
     struct oracle_leaf leaf;
-    unsigned index = 0;
 
     if (dma->access.is_write || !dma->s2->oracle.config.format->dirty_is_readable) return true;
-    if (is_cached && leftovers_next(&dma->s2->leftovers, gpa, &index, &leaf)) return true;
-    if (is_cached && dma->s1 && dma->s1->leftovers.count > 0) return true;
-    if (is_cached && dma->s2->leftovers.overflowed) return true;
+    if (may_be_old(dma, got, gpa)) return true;
+    if (dma->s1 && got->from_walk_cache && dma->s1->leftovers.count > 0) return true;
     return !oracle_find(&dma->s2->oracle, gpa, &leaf) || leaf.dirty;
 }
 
@@ -264,23 +271,21 @@ static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, uint6
 {
     struct oracle_table *oracle = &dma->s2->oracle;
     struct oracle_leaf leaf;
-    unsigned index = 0;
-    const bool may_be_old = got->from_walk_cache && leftovers_next(&dma->s2->leftovers, gpa, &index, &leaf);
 
     if (!dma->access.is_write || !oracle->config.format->dirty_is_readable) return;
-    if (may_be_old ? world_walk(dma->s2, gpa).dirty : oracle_find(oracle, gpa, &leaf))
+    if (may_be_old(dma, got, gpa) ? world_walk(dma->s2, gpa).dirty : oracle_find(oracle, gpa, &leaf))
         oracle_set_dirty(oracle, gpa, true);
 }
 
-static void differ(struct dma *dma, const struct iommu_outcome *got)
+static void differ(struct dma *dma, const struct iommu_outcome *got, const char *why)
 {
     const struct oracle_expectation expected = oracle_expect(&dma->world->machine, &dma->access);
 
     world_differ_at(dma->s2, expected.path.gpa,
-                    "dma: expected fault=%s hpa=0x%" PRIx64 " fill 2^%u (s1 2^%u s2 2^%u r=%d w=%d repaired=%d)\n"
+                    "dma: %sexpected fault=%s hpa=0x%" PRIx64 " fill 2^%u (s1 2^%u s2 2^%u r=%d w=%d repaired=%d)\n"
                     "     iommu    fault=%s%s hpa=0x%" PRIx64 " fill 2^%u (s1 2^%u s2 2^%u r=%d w=%d repaired=%d) "
                     "entry 0x%" PRIx64 " -> 0x%" PRIx64 " walk_cache=%d\n",
-                    iommu_fault_name(fault_of(expected.fault)), expected.hpa, expected.fill_shift,
+                    why, iommu_fault_name(fault_of(expected.fault)), expected.hpa, expected.fill_shift,
                     expected.path.s1_shift, expected.path.s2_shift, expected.path.readable,
                     expected.path.writable && !expected.read_only_entry, expected.repaired,
                     got->of_s1_table ? "s1-" : "", iommu_fault_name(got->fault), got->hpa.value, got->fill_shift,
@@ -311,6 +316,10 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
         judge_fault(dma, outcome);
         return;
     }
+    if (dma->s1 && !got->from_walk_cache && !got->of_s1_table && world_guest_path_faults(dma)) {
+        differ(dma, got, "a fetch of a guest table had to fault\n");
+        return;
+    }
     if (dma->s1 && dma->guest.is_unknown) {
         follow_unpredicted(dma, outcome);
         return;
@@ -321,7 +330,7 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
             if (!got->fault) follow_unpredicted(dma, outcome);
             return;
         }
-        differ(dma, got);
+        differ(dma, got, "");
         return;
     }
     if (is_past_the_tables(got->fault)) follow_dirty(dma, got, then.path.gpa);

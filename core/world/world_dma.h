@@ -35,5 +35,7 @@ void world_look_at_guest_tables(struct dma *dma);
 void world_look_at_host_tables(struct dma *dma);
 /* Does the state of the guest's tables explain a fault met fetching one? */
 bool world_guest_tables_explain(const struct dma *dma, const struct iommu_outcome *got);
+/* Must the walk end at the fetch of some guest table? Asked of walks that began at no cached item. O(levels). */
+bool world_guest_path_faults(const struct dma *dma);
 /* Take over D bits that hardware set in a way that was not predicted. O(items of leaves that are clean). */
 void world_adopt_dirty(struct world_table *table);

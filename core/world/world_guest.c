@@ -68,6 +68,35 @@ void world_look_at_guest_tables(struct dma *dma)
     if (some_table_page_is_assigned(dma->world)) dma->guest.faults |= 1u << IOMMU_RMP_OWNER;
 }
 
+/* A fetch from one page of the guest's tables: must it fault? *is_elsewhere: what it reads is not the guest's table. */
+static bool fetch_faults(const struct dma *dma, uint64_t page, bool *is_elsewhere)
+{
+    const struct world *world = dma->world;
+    const struct oracle_access fetch = {
+        .s2 = dma->access.s2, .address = page, .is_private = true, .asid = dma->access.asid
+    };
+    const struct oracle_expectation expected = oracle_expect(&world->machine, &fetch);
+
+    *is_elsewhere = expected.hpa - world->s1_backing != page - world->s1_tables;
+    return expected.fault != ORACLE_NO_FAULT;
+}
+
+bool world_guest_path_faults(const struct dma *dma)
+{
+    const uint64_t address_bits = UINT64_C(0x000ffffffffff000); /* formats.md 1.2 */
+    const struct iommu_leaf walk = world_walk(dma->s1, dma->access.address);
+    uint64_t page = dma->s1->walk.root;
+
+    for (unsigned i = 0; i < walk.reads; i++) {
+        bool is_elsewhere;
+
+        if (fetch_faults(dma, page, &is_elsewhere)) return true;
+        if (is_elsewhere) return false;
+        page = walk.items[i] & address_bits;
+    }
+    return false;
+}
+
 bool world_guest_tables_explain(const struct dma *dma, const struct iommu_outcome *got)
 {
     if (!got->of_s1_table) return false;

@@ -121,9 +121,14 @@ static void queue_surely(struct world *world, const struct world_command *comman
 static void invalidate(struct world_table *table, struct world_range range)
 {
     struct world *world = table->world;
+    unsigned told = world->pasid_count;
     struct world_command command = { .page_tables = true,
                                      .range = { .domain = table->domain, .first = range.first, .last = range.last } };
 
+    if (FAULT(WORLD_FORGETS_PASID) && table->is_s1 && told > 1) {
+        fault_triggered();
+        told--;
+    }
     if (FAULT(WORLD_INVALIDATES_SHORT) && !is_empty(range) && range.last - range.first >= bit(SHIFT_4K)) {
         fault_triggered();
         command.range.last -= bit(SHIFT_4K);
@@ -139,7 +144,7 @@ static void invalidate(struct world_table *table, struct world_range range)
         queue_surely(world, &command);
     } else {
         command.range.is_guest = true;
-        for (unsigned i = 0; i < world->pasid_count; i++) {
+        for (unsigned i = 0; i < told; i++) {
             command.range.pasid = world->pasids[i];
             queue_surely(world, &command);
         }
