@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include "fuzz.h"
+#include "fuzz_end.h"
 
 #include "base/check.h"
 #include "import/event.h"
@@ -49,13 +50,12 @@ static void start(void)
     memory_file = memfd_create("fuzz_parse", 0);
     CHECK(memory_file >= 0);
     snprintf(memory_path, sizeof(memory_path), "/proc/self/fd/%d", memory_file);
-    atexit(print_counters);
+    fuzz_end_begin(print_counters, NULL);
 }
 
 static _Noreturn void differ(const char *what, const char *first, const char *second)
 {
     fprintf(stderr, "mapproof: difference: %s\n--- first\n%s\n--- second\n%s\n", what, first, second);
-    print_counters();
     abort();
 }
 
@@ -303,16 +303,21 @@ static void parse_lines(const uint8_t *bytes, size_t size, bool is_layout)
     free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void parse(const uint8_t *data, size_t size)
 {
-    if (memory_file < 0) start();
-    counters.execs++;
-    if (size == 0 || size > BYTES_MAX) return 0;
     switch (data[0] % MODES) {
     case 0: parse_script((const char *)data + 1, size - 1); break;
     case 1: parse_records(data + 1, size - 1); break;
     case 2: parse_lines(data + 1, size - 1, false); break;
     default: parse_lines(data + 1, size - 1, true); break;
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (memory_file < 0) start();
+    counters.execs++;
+    if (size > 0 && size <= BYTES_MAX) parse(data, size);
+    fuzz_end_if_asked();
     return 0;
 }

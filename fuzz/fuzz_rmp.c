@@ -12,6 +12,7 @@
  * Limits: 256 ops. Nothing is kept between inputs but the counters below.
  */
 #include "fuzz.h"
+#include "fuzz_end.h"
 
 #include "base/bits.h"
 #include "base/fault.h"
@@ -71,8 +72,6 @@ __attribute__((format(printf, 2, 3))) static _Noreturn void differ(const struct 
     va_end(arguments);
     fprintf(stderr, "\nscript:\n%s", text);
     free(text);
-    print_counters();
-    fault_report();
     abort();
 }
 
@@ -452,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     covered = op_get(&run.ops[0], FIELD_MEMORY);
     if (!rmp) {
         rmp = rmp_new(covered);
-        atexit(print_counters);
+        fuzz_end_begin(print_counters, fault_report);
     }
     counters.execs++;
     rmp_reset(rmp, covered);
@@ -464,5 +463,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_all(&run);
     if (checks_often) check_every_page(&run);
+    fuzz_end_if_asked();
     return 0;
 }

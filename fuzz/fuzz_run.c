@@ -1,11 +1,12 @@
 /* See fuzz_run.h. */
 #include "fuzz_run.h"
 
+#include "fuzz_end.h"
+
 #include "base/fault.h"
 #include "script/script.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +28,6 @@ static struct timespec started;
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-static struct sigaction previous[3]; /* of these */
-static const int signals[3] = { SIGABRT, SIGINT, SIGTERM };
-static volatile sig_atomic_t stop_signal; /* asked for while an input ran */
-
 static void print_counters(void)
 {
     fprintf(stderr, "mapproof: execs=%" PRIu64 " ops=%" PRIu64 " findings=%" PRIu64 "\n", counters.execs, counters.ops,
@@ -40,60 +37,12 @@ static void print_counters(void)
     if (running->print) running->print();
 }
 
-/* What would have happened without us: libFuzzer's own handler, or the end. */
-static void pass_on(int number)
-{
-    const struct sigaction *before = NULL;
-
-    for (unsigned i = 0; i < 3; i++) {
-        if (signals[i] == number) before = &previous[i];
-    }
-    if (!before) return;
-    sigaction(number, before, NULL);
-    if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)
-        raise(number);
-    else if (before->sa_flags & SA_SIGINFO)
-        before->sa_sigaction(number, NULL, NULL);
-    else
-        before->sa_handler(number);
-}
-
-/* abort() comes from the program itself, in the middle of no library call that matters: printing is safe. */
-static void on_abort(int number)
-{
-    print_counters();
-    fault_report();
-    pass_on(number);
-}
-
-/* From outside, at any moment: the input that runs is finished first. Asked twice, it is not. */
-static void on_stop(int number)
-{
-    if (stop_signal) pass_on(number);
-    stop_signal = number;
-}
-
-static void stop_if_asked(void)
-{
-    if (!stop_signal) return;
-    print_counters();
-    pass_on(stop_signal);
-}
-
-/* At the first input, when libFuzzer has installed its own handlers: those run after ours. */
 static void start(const struct fuzz_target *target)
 {
     world = world_new();
     running = target;
     clock_gettime(CLOCK_MONOTONIC, &started);
-    atexit(print_counters);
-    for (unsigned i = 0; i < 3; i++) {
-        const struct sigaction action = { .sa_handler = signals[i] == SIGABRT ? on_abort : on_stop };
-
-        sigaction(signals[i], &action, &previous[i]);
-        /* A shell starts what runs in its background so. */
-        if (signals[i] != SIGABRT && previous[i].sa_handler == SIG_IGN) sigaction(signals[i], &previous[i], NULL);
-    }
+    fuzz_end_begin(print_counters, fault_report);
 }
 
 _Noreturn void fuzz_abort(const struct fuzz_input *input, const char *what, const char *details)
@@ -195,5 +144,5 @@ void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t size
         run_ops(ops, count);
     else
         counters.worlds_refused++;
-    stop_if_asked();
+    fuzz_end_if_asked();
 }
