@@ -22,6 +22,7 @@ struct pt_geometry {
     unsigned top_extra_bits;                /* index bits that a top may have more */
     bool run_items_advance;                 /* addresses in the items of a run advance; else the items are identical */
     uint64_t (*leaf_sizes)(unsigned level); /* bitmap of leaf sizes, bit s = 2^s bytes */
+    uint64_t (*optional_sizes)(const struct pt *pt); /* those of them that this table lacks for want of a feature */
 };
 
 /* An item taken apart. */

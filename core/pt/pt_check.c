@@ -56,7 +56,11 @@ static void check_leaf_size(struct check *check, const struct place *place, cons
 {
     const unsigned table_shift = item_shift(check, place->level + 1);
 
-    if (check->geometry->leaf_sizes(place->level) & bit(decoded->shift)) return;
+    if (check->geometry->leaf_sizes(place->level) & bit(decoded->shift)) {
+        if (check->geometry->optional_sizes(check->pt) & bit(decoded->shift))
+            fail(check, 10, place, "a leaf size that this table lacks the feature for");
+        return;
+    }
     if (check->geometry->leaf_sizes(place->level) == 0)
         fail(check, 2, place, "a leaf at a level that has none");
     else if (decoded->shift >= table_shift || decoded->shift == item_shift(check, place->level))
@@ -214,6 +218,7 @@ static void check_page_sizes(struct check *check, const struct pt_info *info)
 
         if (is_reachable) possible |= check->geometry->leaf_sizes(level);
     }
+    possible &= ~check->geometry->optional_sizes(check->pt);
     if (info->page_sizes & ~(possible & low_mask(info->oa_bits)))
         fail(check, 34, &place, "page_sizes has a size that the table cannot hold");
 }

@@ -27,6 +27,7 @@ FMT_HOOK(is_table, bool (*)(uint64_t, unsigned));
 FMT_HOOK(single_mask, uint64_t (*)(unsigned));
 FMT_HOOK(single_value, uint64_t (*)(unsigned));
 FMT_HOOK(leaf_sizes, uint64_t (*)(unsigned));
+FMT_HOOK(optional_sizes, uint64_t (*)(const struct pt *));
 FMT_HOOK(table_item, uint64_t (*)(const struct pt *, uint64_t, unsigned));
 FMT_HOOK(table_address, uint64_t (*)(const struct pt *, uint64_t));
 FMT_HOOK(attrs, int (*)(const struct pt *, unsigned, uint64_t *));
@@ -53,7 +54,7 @@ _Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level")
 
 /* ---- life cycle ------------------------------------------------------------------------------------------------ */
 
-/* Leaf sizes of every level that the table has or can grow to, below the output width (formats.md 2.1). */
+/* Leaf sizes of every level that the table has or can grow to, with its features, below the output width (2.1). */
 static uint64_t possible_page_sizes(const struct pt *pt, unsigned top_level)
 {
     const unsigned sizes_bits =
@@ -65,7 +66,7 @@ static uint64_t possible_page_sizes(const struct pt *pt, unsigned top_level)
 
         if (reachable) sizes |= FMT(leaf_sizes)(level);
     }
-    return sizes & low_mask(sizes_bits);
+    return sizes & ~FMT(optional_sizes)(pt) & low_mask(sizes_bits);
 }
 
 /* Steps 4 to 9 of formats.md 2.1. */
@@ -277,7 +278,7 @@ const struct engine ENGINE_OF(PT_ENGINE) = {
     .resizes_in_place = FMT(RESIZES_IN_PLACE),
     .exchanges_tables = FMT(EXCHANGES_TABLES),
     .geometry = { FMT(GRANULE_SHIFT), FMT(INDEX_BITS), FMT(LEVEL_MAX), FMT(TOP_EXTRA_BITS), FMT(RUN_ITEMS_ADVANCE),
-                  FMT(leaf_sizes) },
+                  FMT(leaf_sizes), FMT(optional_sizes) },
     .init = FMT(init_table),
     .deinit = FMT(deinit),
     .map_range = FMT(map_range),

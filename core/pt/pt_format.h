@@ -24,6 +24,7 @@
  *                                               LEAVES_AGREE some have another value: what agrees with a leaf in the
  *                                               mask is one too
  *   uint64_t leaf_sizes(level)                  bitmap of leaf sizes at this level
+ *   uint64_t optional_sizes(pt)                 bitmap of leaf sizes that this table lacks for want of a feature, or 0
  *   uint64_t table_item(pt, address, level)     the item at `level` that points to the table at `address`
  *   uint64_t table_address(pt, item)            and back
  *   int      attrs(pt, prot, *attrs)            0 or -errno when the format refuses prot

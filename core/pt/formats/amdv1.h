@@ -75,6 +75,12 @@ static inline uint64_t amdv1_leaf_sizes(unsigned level)
     return sizes[level];
 }
 
+static inline uint64_t amdv1_optional_sizes(const struct pt *pt)
+{
+    (void)pt;
+    return 0;
+}
+
 static inline uint64_t amdv1_table_item(const struct pt *pt, uint64_t address, unsigned level)
 {
     return address | pt->c_bit_mask | AMDV1_PRESENT | AMDV1_READ | AMDV1_WRITE | (uint64_t)level << 9;

@@ -65,6 +65,12 @@ static inline uint64_t vtdss_leaf_sizes(unsigned level)
     return level <= 2 ? bit(vtdss_GRANULE_SHIFT + vtdss_INDEX_BITS * level) : 0;
 }
 
+static inline uint64_t vtdss_optional_sizes(const struct pt *pt)
+{
+    (void)pt;
+    return 0;
+}
+
 static inline uint64_t vtdss_table_item(const struct pt *pt, uint64_t address, unsigned level)
 {
     (void)pt, (void)level;

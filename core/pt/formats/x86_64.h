@@ -65,6 +65,12 @@ static inline uint64_t x86_64_leaf_sizes(unsigned level)
     return level <= 2 ? bit(x86_64_GRANULE_SHIFT + x86_64_INDEX_BITS * level) : 0;
 }
 
+static inline uint64_t x86_64_optional_sizes(const struct pt *pt)
+{
+    (void)pt;
+    return 0;
+}
+
 static inline uint64_t x86_64_table_item(const struct pt *pt, uint64_t address, unsigned level)
 {
     (void)level;
