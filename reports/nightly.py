@@ -14,7 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "reports"), os.path.join(ROOT, "scripts")]  # scripts: gatelib counts instructions
-from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, metrics, page, perf, schema  # noqa: E402
+from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, metrics, page, page_file, perf, schema  # noqa: E402
 from nightlylib.modes import FUZZ_TARGETS, INPUT_FILES, INPUT_FORMATS, MODES  # noqa: E402
 from nightlylib.place import CannotWrite, ResultPlace  # noqa: E402
 from nightlylib.progress import Progress  # noqa: E402
@@ -87,9 +87,8 @@ class Nightly:
         self.run["seconds"] = round(time.monotonic() - self.clock, 1)
         result = self.read()
         schema.write_text(os.path.join(self.folder, schema.FILES["metrics"]), metrics.render(result))
-        result = self.read()
-        previous = history.previous(self.history_file, self.run)
-        schema.write_text(os.path.join(self.folder, "index.html"), page.render(result, previous))
+        self.read()
+        page_file.write(self.folder, self.history_file)
 
     def read(self):
         """What is in the folder so far, after run.json has been written to name it all."""

@@ -18,7 +18,7 @@ TEMPLATES = os.path.join(REPORTS, "templates")
 # The build of ECharts with lines, bars, points, marks and zoom; npm ci puts it there (scripts/setup --with echarts).
 ECHARTS = os.path.join(REPORTS, "node_modules", "echarts", "dist", "echarts.common.min.js")
 BANNERS = {
-    "ok": ("good", "All parts ran: no crash, no wrong result"),
+    "ok": ("good", "Nothing wrong was found: all parts ran, no crash, no wrong result"),
     "failed": ("bad", "Something is wrong"),
     "could-not-run": ("incomplete", "Something could not run"),
     "stopped": ("incomplete", "Stopped before the end"),
