@@ -130,7 +130,7 @@ class Case(unittest.TestCase):
 
     def nightly(self, behaviour=""):
         return subprocess.run(
-            self.command(), env=self.environment(behaviour), capture_output=True, text=True, timeout=60, check=False
+            self.command(), env=self.environment(behaviour), capture_output=True, text=True, timeout=120, check=False
         )
 
     def read(self, *path):
@@ -322,7 +322,7 @@ class StopTest(Case):
             time.sleep(0.05)
         half_way = self.read(f"{self.out}.partial", "index.html")
         child.send_signal(number)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=60)
         return child.returncode, half_way, errors
 
     def test_ctrl_c_leaves_what_was_measured_and_replaces_nothing(self):

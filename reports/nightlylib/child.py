@@ -100,12 +100,13 @@ def copy_lines(child, file, lines, watch):
 
 
 def end_child(child):
-    kill_group(child, signal.SIGINT)
+    """Ask the program alone: a fuzzer that outlives its symbolizer cannot say what it did. Then end all that is left."""
+    child.send_signal(signal.SIGINT)
     try:
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         pass
-    kill_group(child, signal.SIGKILL)  # and whatever it started: it would hold our pipe open
+    kill_group(child, signal.SIGKILL)  # what it started would hold our pipe open
     child.wait()
 
 
