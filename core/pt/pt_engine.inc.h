@@ -234,7 +234,7 @@ static int FMT(mark_dirty)(struct pt *pt, iova_t address)
 /* What an item says, for walks that do not know the format (pt_check, dumps, golden files). */
 static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, struct pt_decoded *decoded)
 {
-    uint64_t read_attrs = 0, write_attrs = 0;
+    uint64_t read_attrs = 0, write_attrs = 0, both_attrs = 0;
 
     *decoded = (struct pt_decoded){ .kind = FMT(kind)(item, level),
                                     .address_bits = FMT(address_bits)(),
@@ -244,15 +244,16 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);
         decoded->software_bits = FMT(flushed_bit)() | FMT(hardware_bits)();
     } else if (decoded->kind == PT_LEAF) {
-        FMT(attrs)(pt, PT_READ | PT_MMIO, &read_attrs);
+        FMT(attrs)(pt, PT_READ | PT_WRITE | PT_MMIO, &both_attrs);
         FMT(attrs)(pt, PT_WRITE | PT_MMIO, &write_attrs);
+        if (FMT(attrs)(pt, PT_READ | PT_MMIO, &read_attrs) != 0) read_attrs = both_attrs; /* PT_FORCE_WRITEABLE */
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);
         decoded->item_address = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : decoded->address;
         decoded->hardware_bits = FMT(hardware_bits)();
         decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->item_address, level, decoded->shift);
-        decoded->reserved =
-            FMT(leaf_attrs)(pt, item) & ~(read_attrs | write_attrs | pt->c_bit_mask | FMT(hardware_bits)());
+        decoded->reserved = FMT(leaf_attrs)(pt, item) &
+                            ~(read_attrs | write_attrs | both_attrs | pt->c_bit_mask | FMT(hardware_bits)());
         decoded->missing = read_attrs & write_attrs & ~item;
         decoded->is_dirty = FMT(is_dirty)(item);
     }

@@ -2,30 +2,24 @@
 #include "script/script.h"
 
 #include "base/bits.h"
+#include "script/script_format.h"
+
+#include <string.h>
 
 static struct script_limits limits_of(const struct op *world)
 {
-    const bool is_amdv1 = op_get(world, FIELD_FORMAT) == 0;
-    const bool is_extended = op_get(world, FIELD_SIGN_EXTEND) != 0;
-    const uint64_t allowed = op_page_sizes_mask((unsigned)op_get(world, FIELD_PAGE_SIZES));
+    const struct script_format *format = script_format_of(world);
     const unsigned oa_bits = (unsigned)op_get(world, FIELD_OA_BITS);
-    /* Every power of two but 512G, or the three sizes of x86 (formats.md 1.1, 1.2). */
-    const uint64_t offered = is_amdv1 ? low_mask(52) & ~low_mask(SHIFT_4K) & ~bit(SHIFT_512G) : 0x40201000;
-    const uint64_t sizes = allowed ? offered & allowed : offered;
-    unsigned bits = (unsigned)op_get(world, FIELD_VA_BITS);
+    const uint64_t sizes = script_format_sizes(format, world);
 
-    if (bits)
-        bits -= is_extended;
-    else
-        bits = is_amdv1 ? 64 : op_get(world, FIELD_TOP_LEVEL) == 4 ? 56 : 47;
     return (struct script_limits){
-        .input_bits = (uint8_t)bits,
-        .output_bits = (uint8_t)(oa_bits ? oa_bits : 52),
-        .page_shift = (uint8_t)trailing_zeros(sizes),
+        .input_bits = (uint8_t)script_format_input_bits(format, world),
+        .output_bits = oa_bits ? (uint8_t)oa_bits : format->oa_bits,
+        .page_shift = sizes ? (uint8_t)trailing_zeros(sizes) : format->page_shift,
         .page_sizes = sizes,
-        .has_rmp = is_amdv1 && op_get(world, FIELD_RMP),
+        .has_rmp = strcmp(format->name, "amdv1") == 0 && op_get(world, FIELD_RMP),
         .has_s1 = op_get(world, FIELD_S1) != 0,
-        .has_halves = is_extended,
+        .has_halves = format->has_halves || op_get(world, FIELD_SIGN_EXTEND),
         .memory = op_get(world, FIELD_MEMORY),
     };
 }

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "script/op_table.h"
+#include "script/script_format.h"
 
 #include <string.h>
 
@@ -202,6 +203,7 @@ static void change_world(struct random *random, struct edit *edit)
     const enum op_field field = (enum op_field)fields[random_below(random, sizeof(fields))];
 
     op_set(&edit->ops[0], field, random_below(random, op_field_row(field)->max + 1));
+    script_format_settle(&edit->ops[0]);
 }
 
 static void mutate_once(struct random *random, struct edit *edit)
@@ -341,7 +343,8 @@ static void limit_cost(const struct script_limits *limits, struct op *op, unsign
         else
             script_limit_map(limits, op, SCRIPT_LEAVES_MAX);
     }
-    if (op_kind_of(op) == OP_CUT && !(limits->page_sizes & bit(SHIFT_4K + 1)) && ++*cuts > 2) *op = op_make(OP_DMA);
+    if (op_kind_of(op) == OP_CUT && !(limits->page_sizes & bit(limits->page_shift + 1)) && ++*cuts > 2)
+        *op = op_make(OP_DMA);
 }
 
 /*

@@ -4,47 +4,11 @@
 #include "base/bits.h"
 #include "script/op_table.h"
 #include "script/script_draw.h"
+#include "script/script_format.h"
+
+#include <string.h>
 
 enum { LARGE_SHIFT_MAX = 42 };
-
-static void draw_amdv1(struct random *random, struct op *world)
-{
-    op_set(world, FIELD_TOP_LEVEL, DRAW_OF(random, 0, 0, 0, 1, 2, 3, 4));
-    if (random_one_in(random, 16)) {
-        const bool is_full = random_one_in(random, 3);
-
-        op_set(world, FIELD_SMALL_VA, 1);
-        op_set(world, FIELD_TOP_LEVEL, is_full ? 5 : 2);
-        op_set(world, FIELD_VA_BITS, is_full ? 64 : DRAW_OF(random, 32, 36, 39));
-    }
-    op_set(world, FIELD_RMP, !random_one_in(random, 3));
-    if (op_get(world, FIELD_RMP)) op_set(world, FIELD_HW, random_below(random, 7));
-    if (random_one_in(random, 8)) op_set(world, FIELD_S1, 1);
-    /* The engine insists on it; one world in many may hear that. */
-    if (random_one_in(random, 500)) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_NO);
-}
-
-static void draw_x86_64(struct random *random, struct op *world)
-{
-    op_set(world, FIELD_RMP, 0);
-    switch (random_below(random, 6)) {
-    case 0:
-        op_set(world, FIELD_SIGN_EXTEND, 1);
-        op_set(world, FIELD_VA_BITS, 48);
-        break;
-    case 1:
-        op_set(world, FIELD_TOP_LEVEL, 4);
-        op_set(world, FIELD_VA_BITS, DRAW_OF(random, 56, 57));
-        break;
-    case 2:
-        op_set(world, FIELD_TOP_LEVEL, 4);
-        op_set(world, FIELD_SIGN_EXTEND, 1);
-        op_set(world, FIELD_VA_BITS, 57);
-        break;
-    case 3: op_set(world, FIELD_VA_BITS, DRAW_OF(random, 40, 42, 48)); break;
-    default: break;
-    }
-}
 
 /* Output width and C-bit: outputs must not reach the bit. */
 static void draw_outputs(struct random *random, struct op *world)
@@ -101,17 +65,14 @@ struct op script_generate_world(struct random *random, enum script_theme theme)
     struct op world = op_make(OP_WORLD);
 
     if (theme == SCRIPT_LOCKSTEP) return draw_lockstep_world(random);
-    op_set(&world, FIELD_FORMAT, random_below(random, 2));
-    if (op_get(&world, FIELD_FORMAT) == 0)
-        draw_amdv1(random, &world);
-    else
-        draw_x86_64(random, &world);
+    script_format_draw(random, &world);
     draw_outputs(random, &world);
     if (random_one_in(random, 8)) op_set(&world, FIELD_PAGE_SIZES, random_below(random, 7));
     if (random_one_in(random, 4)) op_set(&world, FIELD_FLUSH, 1);
     if (random_one_in(random, 8)) op_set(&world, FIELD_POOL, (8 + random_below(random, 24)) << SHIFT_4K);
     if (random_one_in(random, 4)) op_set(&world, FIELD_MEMORY, bit(22 + (unsigned)random_below(random, 10)));
     draw_switches(random, &world);
+    script_format_settle(&world);
     return world;
 }
 
@@ -144,8 +105,9 @@ static void draw_lockstep_style(struct random *random, struct script_style *styl
 struct script_style script_generate_style(struct random *random, enum script_theme theme, const struct op *world)
 {
     const uint8_t *usual = usual_weights[theme];
-    const bool is_amdv1 = op_get(world, FIELD_FORMAT) == 0;
-    const bool has_rmp = is_amdv1 && op_get(world, FIELD_RMP);
+    const struct script_format *format = script_format_of(world);
+    const bool has_rmp = strcmp(format->name, "amdv1") == 0 && op_get(world, FIELD_RMP);
+    const bool cut_is_dear = !(format->sizes & bit(format->page_shift + 1)); /* it makes a table full of leaves */
     struct script_style style = { .theme = theme, .is_two_stage = op_get(world, FIELD_S1) != 0 };
 
     style.cold_percent = (uint8_t)(5 + random_below(random, 30));
@@ -159,11 +121,10 @@ struct script_style script_generate_style(struct random *random, enum script_the
         const unsigned chance = (unsigned)random_below(random, 8);
 
         if (is_rmp && !has_rmp) continue;
-        if (kind == OP_DIRTY_READ && !is_amdv1 && chance) continue; /* x86_64 has no dirty tracking to read */
+        if (kind == OP_DIRTY_READ && !format->has_dirty && chance) continue;
         if (kind != OP_MAP && chance < 2) continue;
         style.weight[kind] = (uint8_t)(usual[kind] * (chance < 5 ? 2 : chance < 7 ? 1 : 4) / 2);
     }
-    /* A cut of an x86_64 leaf makes 512 smaller ones. */
-    if (!is_amdv1) style.weight[OP_CUT] /= style.has_many_leaves ? 2 : 8;
+    if (cut_is_dear) style.weight[OP_CUT] /= style.has_many_leaves ? 2 : 8;
     return style;
 }

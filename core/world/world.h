@@ -62,7 +62,7 @@ struct world_outcome {
     struct iommu_outcome dma;
     enum world_finding finding;
     enum world_rule rule; /* of the finding */
-    bool is_difference; /* see world_difference */
+    bool is_difference;   /* see world_difference */
     bool is_skipped; /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
 };
 
