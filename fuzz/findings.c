@@ -18,6 +18,7 @@
 enum {
     HW_MAX = 16,     /* values that FIELD_HW can have */
     ASKS_MAX = 6000, /* runs of a script that one minimisation may take */
+    OPS_FEW = 6,     /* a script that nobody needs shorter */
     PATH_BYTES = 4096,
     NAME_BYTES = 128,
     RESULT_BYTES = 256,
@@ -279,10 +280,12 @@ static void keep_script(struct findings *findings, struct finding *finding, cons
     free(text);
 }
 
-/* At the first, and now and then later: another way there may be shorter. 1, 4, 16, ... */
-static bool is_worth_a_look(uint64_t count)
+/* The 1st; while the script is long also the 4th, 16th, ...: another way there may be shorter. */
+static bool is_worth_a_look(const struct finding *finding)
 {
-    return (count & (count - 1)) == 0 && trailing_zeros(count) % 2 == 0;
+    const bool is_power_of_4 = (finding->count & (finding->count - 1)) == 0 && trailing_zeros(finding->count) % 2 == 0;
+
+    return is_power_of_4 && (finding->ops == 0 || finding->ops > OPS_FEW);
 }
 
 void findings_note(struct findings *findings, const struct finding_source *source, const struct world_outcome *outcome)
@@ -298,7 +301,7 @@ void findings_note(struct findings *findings, const struct finding_source *sourc
         finding->first_exec = source->exec;
         finding->first_seconds = source->seconds;
     }
-    if (source->count < finding->ops || is_worth_a_look(finding->count)) keep_script(findings, finding, &key, source);
+    if (source->count < finding->ops || is_worth_a_look(finding)) keep_script(findings, finding, &key, source);
 }
 
 void findings_print(const struct findings *findings, FILE *file)

@@ -2,9 +2,9 @@
  * The findings of a run (world.h), each once: by rule and hardware variant, counted, with the shortest script that
  * leads to it.
  *
- * A script is minimised when its key is seen the 1st, 4th, 16th ... time, and when an input gets there in fewer ops
- * than the best script has; every other time a finding costs a count. It keeps its key: the same finding, rule and
- * hardware at its last op.
+ * A script is minimised when its key is first seen, when an input gets there in fewer ops than the best script has, and
+ * while that has more than 6 also the 4th, 16th ... time; every other time a finding costs a count. It keeps its key:
+ * the same finding, rule and hardware at its last op.
  *
  * With a folder, each script is written there as <finding>.<rule>.<hw>.ops, whole or not at all: its title, what the
  * device was entitled to and what happened, then every op below a sentence about it, with what it must end in.

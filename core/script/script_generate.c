@@ -352,11 +352,20 @@ struct rmp_page {
     bool is_large;
 };
 
+/* The range mapped last, or NULL: what was just mapped has no owner yet. */
+static const struct script_live *latest_live(const struct script_context *context)
+{
+    const unsigned latest = (context->live_next + SCRIPT_LIVE_MAX - 1) % SCRIPT_LIVE_MAX;
+
+    return latest < context->live_count ? &context->live[latest] : NULL;
+}
+
 /* The page behind a live mapping that lies in data RAM. False: none found. */
 static bool draw_mapped_page(const struct draw *draw, struct rmp_page *page)
 {
     for (unsigned tries = 0; tries < FIND_PLACE_TRIES; tries++) {
-        const struct script_live *live = draw_live(draw, STAGE_DEFAULT);
+        const bool is_latest = draw->style->theme == SCRIPT_LOCKSTEP && random_one_in(draw->random, 2);
+        const struct script_live *live = is_latest ? latest_live(draw->context) : draw_live(draw, STAGE_DEFAULT);
         uint64_t offset;
 
         if (!live) return false;
@@ -513,6 +522,7 @@ size_t script_generate_for(struct random *random, enum script_theme theme, struc
     style = script_generate_style(random, theme, &ops[0]);
     script_context_begin(&context, &ops[0]);
     wanted = random_one_in(random, 4) ? 255 : 64;
+    if (theme == SCRIPT_LOCKSTEP) wanted /= 2; /* what sizes do to each other takes few ops */
     wanted = min_u64(capacity, 2 + random_below(random, wanted));
     if (style.is_two_stage && draw_percent(random, 80)) {
         count += generate_s1_backing(&context, ops + 1, capacity - 1);

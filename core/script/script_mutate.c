@@ -8,7 +8,15 @@
 
 #include <string.h>
 
-enum { INSERT_MAX = 24, DROP_MAX = 4, LONG = 100, LIMITED_MAX = 10, LEAVES_FEW = 24, LOOK_BACK = 3 * SCRIPT_LIVE_MAX };
+enum {
+    INSERT_MAX = 24,
+    DROP_MAX = 4,
+    LONG = 100,
+    LIMITED_MAX = 10,
+    LEAVES_FEW = 24,
+    LOOK_BACK = 3 * SCRIPT_LIVE_MAX,
+    WORLD_ONE_IN = 5
+};
 
 /* The ops being changed. ops[0] is the world and stays in front. */
 struct edit {
@@ -229,9 +237,7 @@ static void mutate_once(struct random *random, struct edit *edit)
     case 17:
     case 18: redraw_op(random, edit); break;
     default:
-        if (edit->theme == SCRIPT_LOCKSTEP && !random_one_in(random, 4))
-            change_world(random, edit);
-        else if (random_one_in(random, 4))
+        if (random_one_in(random, 4))
             edit->ops[0] = script_generate_world(random, edit->theme);
         else
             insert_ops(random, edit);
@@ -384,6 +390,7 @@ size_t script_mutate_for(struct random *random, enum script_theme theme, struct 
     /* Little to change in a script that does nothing. */
     if (count < 3) return script_generate_for(random, theme, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
+    if (theme == SCRIPT_LOCKSTEP && random_one_in(random, WORLD_ONE_IN)) change_world(random, &edit);
     repair(random, &edit);
     return edit.count;
 }

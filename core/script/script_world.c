@@ -44,7 +44,7 @@ static struct op draw_lockstep_world(struct random *random)
 
     op_set(&world, FIELD_HW, random_below(random, op_field_row(FIELD_HW)->max + 1));
     op_set(&world, FIELD_RMP, !random_one_in(random, 24));
-    if (random_one_in(random, 3)) op_set(&world, FIELD_S1, 1);
+    op_set(&world, FIELD_S1, draw_percent(random, 40));
     for (unsigned i = 0; i < sizeof(switches); i++) {
         const enum op_field field = (enum op_field)switches[i];
 
