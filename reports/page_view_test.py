@@ -342,7 +342,7 @@ class ChangeTest(HistoryCase):
         expected = [value * factor for factor in (1.011, 1.0205, 1.030)]
         for got, wanted in zip(history["cases"][name]["band"], expected):
             self.assertAlmostEqual(got / wanted, 1, delta=0.001)
-        self.assertTrue(history["cases"][name]["text"].startswith("Below the band"))
+        self.assertIn(f" now, 1{THIN}% below the band of the latest 20 runs: ", history["cases"][name]["text"])
 
     def test_a_run_that_did_not_measure_a_case_leaves_a_gap(self):
         runs = [{"started": f"2026-01-0{day}T02:00:00Z", "commit": {"short": "x", "modified": False}} for day in (1, 2)]

@@ -137,5 +137,5 @@ def sweep_charts(figures):
             points = [(size, figures[name]["cpu_time_ns"]) for size, name in limits]
             series.append({"name": "limit: storing the 4K items", "colour": "limit", "dash": "dotted", "points": points})
         if series:
-            charts.append({"id": f"sweep-{operation}", "kind": "lines", "title": f"{operation}: one call", "series": series})
+            charts.append({"id": f"sweep-{operation}", "kind": "lines", "title": f"{operation}: time of one call by its size", "series": series})
     return charts

@@ -65,9 +65,13 @@ def digits(value):
 def text(band, value):
     """The band and this run's value in words."""
     low, median, high = (page_text.nanoseconds(band[key]) for key in ("low", "median", "high"))
-    place = "below" if value < band["low"] else "above" if value > band["high"] else "within"
+    place = "within"
+    if value < band["low"]:
+        place = f"{page_text.share(1 - value / band['low'])} below"
+    elif value > band["high"]:
+        place = f"{page_text.share(value / band['high'] - 1)} above"
     runs = f"the latest {band['runs']} runs" if band["runs"] > 1 else "one run"
-    return f"{place.capitalize()} the band: {page_text.nanoseconds(value)} now; {low} to {high}, median {median}, in {runs}."
+    return f"{page_text.nanoseconds(value)} now, {place} the band of {runs}: {low} to {high}, median {median}."
 
 
 def chart(run, runs, series, figures):

@@ -6,9 +6,9 @@ import shlex
 from . import page_text
 
 TIERS = {
-    "pmu": "the processor's own counters",
-    "software": "the kernel's software events; no processor counters",
-    "callgrind": "instructions counted by callgrind",
+    "pmu": "The processor's own counters",
+    "software": "The kernel's software events, no processor counters",
+    "callgrind": "Instructions counted by callgrind",
 }
 
 

@@ -26,7 +26,10 @@
     axisLabel: { color: colour("soft"), hideOverlap: true, ...more.axisLabel },
     ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== "axisLabel")),
   });
-  const categories = (names) => axis({ type: "category", data: names, inverse: true, axisTick: { show: false }, splitLine: { show: false } });
+  const categories = (names, width) => axis({
+    type: "category", data: names, inverse: true, axisTick: { show: false }, splitLine: { show: false },
+    axisLabel: { width: width * 0.3, overflow: "break", interval: 0 },
+  });
 
   const kinds = {
     lines: (chart) => ({
@@ -35,19 +38,19 @@
       xAxis: axis({ type: "value", min: "dataMin", max: "dataMax", interval: 3, axisLabel: { formatter: size }, splitLine: { show: false } }),
       yAxis: axis({ type: "log", axisLabel: { formatter: time } }),
       series: chart.series.map((each) => ({
-        type: "line", name: each.name, symbolSize: 7, symbol: each.dash ? "emptyCircle" : "circle",
+        type: "line", name: each.name, symbolSize: each.dash ? 9 : 6, symbol: each.dash ? "diamond" : "circle",
         data: each.points.map(([bytes, ns]) => [Math.log2(bytes), ns]),
         lineStyle: { color: colour(`c${each.colour}`), width: 2, type: each.dash || "solid" },
         itemStyle: { color: colour(`c${each.colour}`) },
       })),
     }),
 
-    bars: (chart) => ({
+    bars: (chart, width) => ({
       ...base(),
       tooltip: { ...base().tooltip, formatter: (at) => `${plain(at.name)}, ${plain(at.seriesName)}<br><b>${plain(chart.series[at.seriesIndex].texts[at.dataIndex])}</b>` },
       grid: { ...base().grid, right: 48 },
       xAxis: axis({ type: "value", axisLabel: { formatter: three } }),
-      yAxis: categories(chart.categories),
+      yAxis: categories(chart.categories, width),
       series: chart.series.map((each) => ({
         type: "bar", name: each.name, barMaxWidth: 18, barMinHeight: 2, itemStyle: { color: colour(`c${each.colour}`) },
         data: each.values,
@@ -56,11 +59,11 @@
     }),
 
     // A bar from least to most, carried by a clear one, and a mark where one geometry is.
-    ranges: (chart) => ({
+    ranges: (chart, width) => ({
       ...base(),
       tooltip: { ...base().tooltip, formatter: (at) => `${plain(chart.rows[at.dataIndex].name)}<br><b>${plain(chart.rows[at.dataIndex].text)}</b>` },
       xAxis: axis({ type: "value", max: chart.max, axisLabel: { formatter: (value) => `${value}${chart.unit}` } }),
-      yAxis: categories(chart.rows.map((row) => row.name)),
+      yAxis: categories(chart.rows.map((row) => row.name), width),
       series: [
         { type: "bar", stack: "range", barMaxWidth: 16, data: chart.rows.map((row) => row.values[0]), itemStyle: { color: "transparent" }, silent: true },
         {
@@ -71,18 +74,18 @@
       ],
     }),
 
-    strips: (chart) => ({
+    strips: (chart, width) => ({
       ...base(),
       tooltip: { ...base().tooltip, formatter: (at) => `${plain(chart.categories[at.value[1]])}<br><b>${three(at.value[0])} ${chart.unit}</b>` },
-      xAxis: axis({ type: "value", min: 0, axisLabel: { formatter: (value) => `${value} ${chart.unit}` } }),
-      yAxis: categories(chart.categories),
+      xAxis: axis({ type: "value", min: 0, axisLabel: { formatter: (value) => `${value} ${chart.unit}` }, splitNumber: width < 500 ? 3 : 5 }),
+      yAxis: categories(chart.categories, width),
       series: [
         { type: "scatter", symbolSize: 9, itemStyle: { color: colour("c0"), opacity: 0.45 }, data: chart.points.flatMap((points, row) => points.map((value) => [value, row])) },
         { type: "scatter", symbol: "rect", symbolSize: [3, 26], itemStyle: { color: colour("ink") }, data: chart.medians.map((value, row) => [value, row]) },
       ],
     }),
 
-    history: (chart, name) => {
+    history: (chart, width, name) => {
       const mine = chart.cases[name];
       const values = mine.values.split(",").map((text) => (text === "" ? null : Number(text)));
       const [low, median, high] = mine.band;
@@ -123,7 +126,7 @@
       drawn.set(box, instance);
       new ResizeObserver(() => instance.resize()).observe(box);
     }
-    instance.setOption(kinds[chart.kind](chart, choice?.value), { notMerge: true });
+    instance.setOption(kinds[chart.kind](chart, box.clientWidth, choice?.value), { notMerge: true });
     if (chart.kind === "history") document.getElementById("history-text").textContent = chart.cases[choice.value].text;
     box.dataset.drawn = chart.kind === "history" ? choice.value : "yes";
   };
