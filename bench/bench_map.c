@@ -1,12 +1,17 @@
 /*
  * What does one map call cost, by size and by leaf?
  *
- *   1x2^n         one call of 2^n bytes at addresses aligned to it: the largest leaves the format has. amdv1 has every
- *                 power of two, so it is one leaf (of up to 256 items); x86_64 has 4K, 2M and 1G, so 1x1M is 256
- * leaves. 256x4K, ...   one call, 256 leaves: target and iova differ by one leaf, so nothing larger fits 1GiB_as_...
- * one call of 1 GiB in such leaves; 1GiB_best: fully aligned warm, cold    see bench_table.h
+ *   - 1x2^n: one call of 2^n bytes at addresses aligned to it: the largest leaves the format has. amdv1 has every
+ *     power of two, so it is one leaf (of up to 256 items); x86_64 has 4K, 2M and 1G, so 1x1M is 256 leaves.
+ *   - 256x4K, ...: one call, 256 leaves: target and iova differ by one leaf, so nothing larger fits.
+ *   - 1GiB_as_...: one call of 1 GiB in such leaves; 1GiB_best: fully aligned.
+ *   - warm, cold: see bench_table.h.
+ *
+ * 256x and 1GiB_as_ take the sizes of the format's levels: 4K, 2M, 1G, or 16K, 32M (armv8_16k), and so on.
  */
 #include "bench_table.h"
+
+#include "base/check.h"
 
 static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
@@ -22,7 +27,7 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
 static void run(void *work, uint64_t count)
 {
     struct bench_table *table = work;
-    const uint64_t length = table->shape->length;
+    const uint64_t length = table->shape.length;
     uint64_t failures = 0;
 
     for (uint64_t place = 0; place < count; place++) {
@@ -65,12 +70,17 @@ static const struct bench_family maps = { set_up, run, reset, verify, settle, te
 
 static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
 {
-    const struct table_shape *shape;
+    const struct bench_format *format = bench_format_find(engine->format);
+    const struct bench_shape *shape;
+    struct table_shape fitted;
 
+    CHECK(format != NULL);
     for (unsigned i = 0; (shape = bench_shape_at(i)); i++) {
-        struct bench_case *bench =
-            bench_list_add(list, "map/%s/%s/%s", engine->format, shape->name, bench_state_name(engine, is_cold));
+        struct bench_case *bench;
 
+        if (!bench_shape_fit(format, shape, &fitted)) continue;
+        if ((is_cold || engine->is_vector) && !bench_shape_is_everywhere(format, shape)) continue;
+        bench = bench_list_add(list, "map/%s/%s/%s", engine->format, fitted.name, bench_state_name(engine, is_cold));
         bench->family = &maps;
         bench->engine = engine;
         bench->shape = shape;

@@ -1,7 +1,8 @@
 /*
  * What does a real input cost on the engine alone? Its maps, unmaps and cuts stand ready in memory; one operation is
  * one of them, a batch is the whole input on an empty tree (tables come and go inside), each unmap with its own gather,
- * freed at once as under strict invalidation. No oracle, no IOMMU, no parsing: mapproof-replay does those.
+ * freed at once as under strict invalidation. No oracle, no IOMMU, no parsing: mapproof-replay does those. The inputs
+ * are of machines with 4K pages: formats whose smallest leaf is larger have no such case.
  *
  * Which events become operations: core/import/import.h. leaves and bytes are those of the maps, spread over all
  * operations; table_bytes is the peak.
@@ -114,7 +115,7 @@ static void append(struct replay *replay, const struct import_op *op, struct ben
     replay->ops[replay->op_count++] = *op;
     pages_apply(&replay->pages, op);
     if (op->kind == IMPORT_MAP) {
-        facts->leaves += (double)leaves_of(op, bench_leaf_sizes(replay->table->engine->format));
+        facts->leaves += (double)leaves_of(op, replay->table->format->leaf_sizes);
         facts->mapped_bytes += (double)op->length;
     }
 }
@@ -194,7 +195,7 @@ static void run(void *work, uint64_t count)
 
 static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
-    static const struct table_shape page = { "page", POOL_PAGE_BYTES, 0 };
+    static const struct bench_shape page = { SHAPE_ONE, SHIFT_4K };
     const struct bench_case table = { .engine = bench->engine, .shape = &page, .is_cold = true };
     const struct replay_shape *shape = bench->shape;
     const char *root = getenv("MAPPROOF_SOURCE_DIR");
@@ -223,18 +224,23 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
     return replay;
 }
 
+struct mapped {
+    const struct bench_format *format;
+    uint64_t bytes;
+};
+
 static void add_span(void *context, const struct pt_item *item)
 {
-    uint64_t *bytes = context;
+    struct mapped *mapped = context;
 
-    if (!item->is_table) *bytes += bit(SHIFT_4K + 9 * item->level);
+    if (!item->is_table) mapped->bytes += bench_item_span(mapped->format, item->level);
 }
 
 /* Each page that is left leads where its map said, at its first and last byte; and nothing else is mapped. */
 static bool verify(void *work, char *message)
 {
     const struct replay *replay = work;
-    uint64_t bytes = 0;
+    struct mapped mapped = { replay->table->format, 0 };
 
     for (uint64_t i = 0; i < replay->pages.capacity; i++) {
         const struct page *page = &replay->pages.slots[i];
@@ -251,9 +257,9 @@ static bool verify(void *work, char *message)
                  first.value, page->target);
         return false;
     }
-    pt_walk_items(&replay->table->pt, add_span, &bytes);
-    if (bytes == replay->pages.mapped * POOL_PAGE_BYTES) return true;
-    snprintf(message, BENCH_MESSAGE_BYTES, "0x%" PRIx64 " bytes are mapped in the end, wanted 0x%" PRIx64, bytes,
+    pt_walk_items(&replay->table->pt, add_span, &mapped);
+    if (mapped.bytes == replay->pages.mapped * POOL_PAGE_BYTES) return true;
+    snprintf(message, BENCH_MESSAGE_BYTES, "0x%" PRIx64 " bytes are mapped in the end, wanted 0x%" PRIx64, mapped.bytes,
              replay->pages.mapped * POOL_PAGE_BYTES);
     return false;
 }
@@ -275,7 +281,7 @@ void bench_add_replays(struct bench_list *list)
         for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
             struct bench_case *bench;
 
-            if (engine->is_vector) continue;
+            if (engine->is_vector || bench_format_find(engine->format)->granule_shift > SHIFT_4K) continue;
             bench = bench_list_add(list, "replay/%s/%s", shapes[k].name, engine->format);
             bench->family = &replays;
             bench->engine = engine;

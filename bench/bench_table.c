@@ -8,58 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KIB ((uint64_t)1 << 10)
-#define MIB ((uint64_t)1 << 20)
-#define GIB ((uint64_t)1 << 30)
-
-static const struct table_shape shapes[] = {
-    { "1x4K", 4 * KIB, 0 },
-    { "1x8K", 8 * KIB, 0 },
-    { "1x16K", 16 * KIB, 0 },
-    { "1x32K", 32 * KIB, 0 },
-    { "1x64K", 64 * KIB, 0 },
-    { "1x128K", 128 * KIB, 0 },
-    { "1x256K", 256 * KIB, 0 },
-    { "1x512K", 512 * KIB, 0 },
-    { "1x1M", 1 * MIB, 0 },
-    { "1x2M", 2 * MIB, 0 },
-    { "1x4M", 4 * MIB, 0 },
-    { "1x8M", 8 * MIB, 0 },
-    { "1x16M", 16 * MIB, 0 },
-    { "1x32M", 32 * MIB, 0 },
-    { "1x64M", 64 * MIB, 0 },
-    { "1x128M", 128 * MIB, 0 },
-    { "1x256M", 256 * MIB, 0 },
-    { "1x512M", 512 * MIB, 0 },
-    { "1x1G", 1 * GIB, 0 },
-    { "256x4K", 256 * 4 * KIB, SHIFT_4K },
-    { "256x2M", 256 * 2 * MIB, SHIFT_2M },
-    { "256x1G", 256 * GIB, SHIFT_1G },
-    { "1GiB_as_4K", GIB, SHIFT_4K },
-    { "1GiB_as_2M", GIB, SHIFT_2M },
-    { "1GiB_best", GIB, 0 },
-};
-
-/*
- * What the formats offer, said here once more and not asked of the engine: sizes of leaves (bit s = 2^s bytes), and the
- * level of the root in the default configuration.
- */
-static const struct format_facts {
-    const char *format;
-    uint64_t leaf_sizes;
-    unsigned root_level;
-} formats[] = {
-    { "amdv1", UINT64_C(0x000fff7ffffff000), 2 }, /* every power of two 4K .. 2^51 but 512G (formats.md 1.1) */
-    { "x86_64", UINT64_C(1) << SHIFT_4K | UINT64_C(1) << SHIFT_2M | UINT64_C(1) << SHIFT_1G, 3 },
-    { "vtdss", UINT64_C(1) << SHIFT_4K | UINT64_C(1) << SHIFT_2M | UINT64_C(1) << SHIFT_1G, 3 },
-};
-
 #define TARGET_START (UINT64_C(1) << 44) /* aligned to every leaf in use, below the 52 bits of an output address */
-
-const struct table_shape *bench_shape_at(unsigned index)
-{
-    return index < sizeof(shapes) / sizeof(shapes[0]) ? &shapes[index] : NULL;
-}
 
 const struct engine *bench_engine_at(unsigned index)
 {
@@ -78,49 +27,37 @@ const char *bench_state_name(const struct engine *engine, bool is_cold)
     return is_cold ? "cold" : "warm";
 }
 
-static const struct format_facts *facts_of(const char *format)
+/* Places of a cold batch: as many as the tables allow. */
+static uint64_t count_cold_places(const struct bench_format *format, uint64_t item_bytes, unsigned levels)
 {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (strcmp(formats[i].format, format) == 0) return &formats[i];
-    }
-    return NULL;
-}
+    const uint64_t table_bytes = sizeof(uint64_t) << format->index_bits;
+    const uint64_t tables = COLD_TABLE_PAGES * (uint64_t)POOL_PAGE_BYTES / table_bytes;
 
-uint64_t bench_leaf_sizes(const char *format)
-{
-    const struct format_facts *facts = facts_of(format);
-
-    CHECK(facts != NULL);
-    return facts->leaf_sizes;
-}
-
-/* Bytes that one item of a level translates; level 0: 4K. */
-static uint64_t item_span(unsigned level)
-{
-    return bit(SHIFT_4K + 9 * level);
+    return max_u64(1, min_u64(COLD_PLACES_MAX, tables / (1 + item_bytes / table_bytes) / levels));
 }
 
 /* Where the places lie: see bench_table.h. */
-static void lay_out(struct bench_table *table, const struct format_facts *format)
+static void lay_out(struct bench_table *table)
 {
-    const struct table_shape *shape = table->shape;
+    const struct bench_format *format = table->format;
+    const struct table_shape *shape = &table->shape;
     const unsigned fit_shift = shape->skew_shift ? shape->skew_shift : log2_floor(shape->length);
     uint64_t item_bytes;
 
     table->leaf_shift = log2_floor(format->leaf_sizes & low_mask(fit_shift + 1));
-    table->leaf_level = (table->leaf_shift - SHIFT_4K) / 9;
+    table->leaf_level = (table->leaf_shift - format->granule_shift) / format->index_bits;
     table->leaves = shape->length >> table->leaf_shift;
-    table->unmap_unit = item_span(table->leaf_level) * 256;
+    table->unmap_unit = bench_item_span(format, table->leaf_level + 1) / 2;
+    table->covers_tables = shape->length > 2 * table->unmap_unit;
     table->target_start = TARGET_START;
     if (shape->skew_shift) table->target_start += bit(shape->skew_shift);
     table->target_stride = shape->length;
-    item_bytes = shape->length / item_span(table->leaf_level) * sizeof(uint64_t);
+    item_bytes = shape->length / bench_item_span(format, table->leaf_level) * sizeof(uint64_t);
     if (table->is_cold) {
-        const unsigned root_level = table->leaf_level < format->root_level ? format->root_level : table->leaf_level + 1;
+        const unsigned top = format->shared_level > table->leaf_level ? format->shared_level : table->leaf_level + 1;
 
-        table->iova_stride = item_span(root_level);
-        table->places = COLD_TABLE_PAGES / (1 + item_bytes / POOL_PAGE_BYTES);
-        table->places = max_u64(1, min_u64(COLD_PLACES_MAX, table->places / root_level));
+        table->iova_stride = bench_item_span(format, top);
+        table->places = count_cold_places(format, item_bytes, top);
     } else {
         table->iova_stride = shape->length;
         table->places = max_u64(1, min_u64(WARM_PLACES_MAX, WARM_ITEM_BYTES / item_bytes));
@@ -134,13 +71,11 @@ static void lay_out(struct bench_table *table, const struct format_facts *format
  */
 static void step_off_the_table(struct bench_table *table)
 {
-    if (table->is_cold || table->leaves > 512 ||
-        table->leaves * bit(table->leaf_shift) < item_span(table->leaf_level + 1))
-        return;
+    if (table->is_cold || table->shape.length != 2 * table->unmap_unit) return;
     table->iova_start = bit(table->leaf_shift);
-    table->iova_stride = 2 * table->shape->length;
+    table->iova_stride = 2 * table->shape.length;
     table->target_start = TARGET_START;
-    table->target_stride = 2 * table->shape->length;
+    table->target_stride = 2 * table->shape.length;
 }
 
 static void top_changed(void *context, hpa_t top, unsigned level)
@@ -165,25 +100,26 @@ static int plant(struct bench_table *table)
 static bool grow(struct bench_table *table)
 {
     const iova_t behind = bench_table_iova(table, table->places);
+    const uint64_t page = bit(table->format->granule_shift);
     struct pt_gather gather = pt_gather_empty();
     uint64_t mapped;
 
-    return pt_map_range(&table->pt, behind, hpa(TARGET_START), POOL_PAGE_BYTES, PT_READ | PT_WRITE, &mapped) == 0 &&
-           pt_unmap_range(&table->pt, behind, POOL_PAGE_BYTES, &gather) == POOL_PAGE_BYTES;
+    return pt_map_range(&table->pt, behind, hpa(TARGET_START), page, PT_READ | PT_WRITE, &mapped) == 0 &&
+           pt_unmap_range(&table->pt, behind, page, &gather) == page;
 }
 
 struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
-    const struct format_facts *format = facts_of(bench->engine->format);
     struct bench_table *table = calloc(1, sizeof(*table));
     int error;
 
     CHECK(table != NULL);
-    CHECK(format != NULL);
     table->engine = bench->engine;
-    table->shape = bench->shape;
+    table->format = bench_format_find(bench->engine->format);
+    CHECK(table->format != NULL);
+    CHECK(bench_shape_fit(table->format, bench->shape, &table->shape));
     table->is_cold = bench->is_cold;
-    lay_out(table, format);
+    lay_out(table);
     step_off_the_table(table);
     table_pool_init(&table->pool, 0, TABLE_POOL_PAGES);
     error = plant(table);
@@ -196,7 +132,7 @@ struct bench_table *bench_table_open(const struct bench_case *bench, struct benc
     if (!bench_table_map(table, 1)) table->failures = 1;
     facts->table_bytes = (uint64_t)table->pool.live_pages * POOL_PAGE_BYTES;
     facts->leaves = (double)table->leaves;
-    facts->mapped_bytes = (double)table->shape->length;
+    facts->mapped_bytes = (double)table->shape.length;
     facts->batch = table->places;
     bench_table_renew(table);
     return table;
@@ -241,9 +177,9 @@ bool bench_table_map(struct bench_table *table, uint64_t count)
         uint64_t mapped;
 
         if (pt_map_range(&table->pt, bench_table_iova(table, place), bench_table_target(table, place),
-                         table->shape->length, PT_READ | PT_WRITE, &mapped) != 0)
+                         table->shape.length, PT_READ | PT_WRITE, &mapped) != 0)
             return false;
-        if (mapped != table->shape->length) return false;
+        if (mapped != table->shape.length) return false;
     }
     return true;
 }
@@ -252,9 +188,9 @@ bool bench_table_unmap(struct bench_table *table, uint64_t count)
 {
     for (uint64_t place = 0; place < count; place++) {
         const uint64_t start = bench_table_iova(table, place).value;
-        const uint64_t unit = min_u64(table->unmap_unit, table->shape->length);
+        const uint64_t unit = min_u64(table->unmap_unit, table->shape.length);
 
-        for (uint64_t done = 0; done < table->shape->length; done += unit) {
+        for (uint64_t done = 0; done < table->shape.length; done += unit) {
             struct pt_gather gather = pt_gather_empty();
 
             if (pt_unmap_range(&table->pt, iova(start + done), unit, &gather) != unit) return false;
@@ -289,22 +225,33 @@ struct item_reader {
 };
 
 /*
- * A leaf of several items must be the same word in each (formats.md 2.7: AMD), and two leaves cannot be: they lead to
- * different places. So this tells leaf sizes apart without decoding them.
+ * Leaf sizes are told apart without decoding items. A run of one word (formats.md 2.7: AMD): the same in each item,
+ * and two leaves cannot be, as they lead to different places. Arm: each word is the one before and an item's bytes, and
+ * the mark is in all items of a run and in no other.
  */
+static bool word_is_right(const struct item_reader *reader, const struct pt_item *item, uint64_t index)
+{
+    const struct bench_table *table = reader->table;
+    const bool starts_leaf = index % reader->items_per_leaf == 0;
+
+    if (!table->format->run_mark) return starts_leaf != (reader->items > 0 && item->raw == reader->raw);
+    if (index > 0 && item->raw - reader->raw != bench_item_span(table->format, table->leaf_level)) return false;
+    return !(item->raw & table->format->run_mark) == (reader->items_per_leaf == 1);
+}
+
 static void read_item(void *context, const struct pt_item *item)
 {
     struct item_reader *reader = context;
     const struct bench_table *table = reader->table;
     const uint64_t place = reader->items / reader->items_per_place;
     const uint64_t index = reader->items % reader->items_per_place;
-    const bool starts_leaf = index % reader->items_per_leaf == 0;
+    const uint64_t offset = index * bench_item_span(table->format, table->leaf_level);
     bool is_right;
 
     if (item->is_table) return;
     is_right = place < table->places && item->level == table->leaf_level;
-    is_right &= item->va.value == bench_table_iova(table, place).value + index * item_span(table->leaf_level);
-    is_right &= starts_leaf != (reader->items > 0 && item->raw == reader->raw);
+    is_right &= item->va.value == bench_table_iova(table, place).value + offset;
+    is_right &= word_is_right(reader, item, index);
     if (!is_right && reader->wrong++ == 0) reader->first_wrong = *item;
     reader->items++;
     reader->raw = item->raw;
@@ -314,7 +261,7 @@ static bool verify_items(const struct bench_table *table, char *message)
 {
     struct item_reader reader = { .table = table };
 
-    reader.items_per_place = table->shape->length / item_span(table->leaf_level);
+    reader.items_per_place = table->shape.length / bench_item_span(table->format, table->leaf_level);
     reader.items_per_leaf = reader.items_per_place / table->leaves;
     pt_walk_items(&table->pt, read_item, &reader);
     if (reader.wrong) {
@@ -372,7 +319,7 @@ bool bench_table_verify_empty(const struct bench_table *table, char *message)
         hpa_t found;
 
         leaf_items += pt_iova_to_phys(&table->pt, iova(address), &found);
-        leaf_items += pt_iova_to_phys(&table->pt, iova(address + table->shape->length - 1), &found);
+        leaf_items += pt_iova_to_phys(&table->pt, iova(address + table->shape.length - 1), &found);
     }
     if (leaf_items == 0) return true;
     snprintf(message, BENCH_MESSAGE_BYTES, "%" PRIu64 " leaf items left after unmapping everything", leaf_items);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "bench.h"
+#include "bench_shape.h"
 
 #include "base/physmem.h"
 #include "pt/engine.h"
@@ -19,22 +20,15 @@
 enum {
     WARM_ITEM_BYTES = 24 << 10, /* three quarters of the smallest first-level cache around (32 KiB) */
     WARM_PLACES_MAX = 1024,
-    COLD_TABLE_PAGES = 128, /* about as many tables in a cold batch */
+    COLD_TABLE_PAGES = 128, /* about as many pages of tables in a cold batch */
     COLD_PLACES_MAX = 32,
     TABLE_POOL_PAGES = 1 << 16, /* reserved, not touched */
 };
 
-struct table_shape {
-    const char *name; /* the work part of the case's name */
-    uint64_t length;  /* bytes of one operation */
-    /* 0: iova and target are aligned to `length`. Else target - iova is an odd multiple of 2^skew_shift, so that no
-     * leaf above 2^skew_shift fits anywhere. */
-    unsigned skew_shift;
-};
-
 struct bench_table {
     const struct engine *engine;
-    const struct table_shape *shape;
+    const struct bench_format *format;
+    struct table_shape shape;
     bool is_cold;
     struct table_pool pool;
     struct pt pt;
@@ -45,16 +39,14 @@ struct bench_table {
     uint64_t places;
     unsigned leaf_shift; /* the leaf that must come out */
     unsigned leaf_level;
-    uint64_t unmap_unit;          /* longest piece of an unmap that covers no table */
+    uint64_t unmap_unit;          /* half a table: the piece of an unmap that covers none */
+    bool covers_tables;           /* one call over a place covers more than one whole table */
     uint64_t leaves;              /* of one place */
     uint64_t done;                /* places of the last run */
     uint64_t failures;            /* not 0: some call of a run returned the wrong thing */
     uint32_t pages_settled;       /* pages of tables between batches */
     uint64_t allocations_settled; /* warm: made by set-up, and none after */
 };
-
-/* The shapes of the map and unmap cases: 1x4K .. 1x1G, 256x4K, 256x2M, 256x1G, 1GiB_as_4K, 1GiB_as_2M, 1GiB_best. */
-const struct table_shape *bench_shape_at(unsigned index); /* NULL past the end */
 
 /* Rows to measure: index -> engine that this CPU runs, NULL past the end. */
 const struct engine *bench_engine_at(unsigned index);
@@ -63,17 +55,14 @@ const struct engine *bench_engine_at(unsigned index);
 const char *bench_state_name(const struct engine *engine, bool is_cold);
 
 /*
- * Make an empty table and lay out the places of the case (bench->shape is a table_shape); fill in leaves, mapped_bytes,
- * table_bytes and batch. NULL: *message says why.
+ * Make an empty table and lay out the places of the case (bench->shape is a bench_shape that fits the format); fill in
+ * leaves, mapped_bytes, table_bytes and batch. NULL: *message says why.
  */
 struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message);
 void bench_table_close(struct bench_table *table);
 
 /* Map every place once and take them out again, so that the tables exist; note how many there are. False: message. */
 bool bench_table_warm(struct bench_table *table, char *message);
-
-/* Sizes of leaves that a format has: bit s = 2^s bytes. */
-uint64_t bench_leaf_sizes(const char *format);
 
 /* Start again with an empty tree, and with a pool that never was used. */
 void bench_table_clear(struct bench_table *table);

@@ -13,9 +13,22 @@ import unittest
 
 PROGRAM = ""
 SHORT = "--benchmark_min_time=0.001"
-FORMATS = ("amdv1", "x86_64", "vtdss")
-SIZES = [f"1x{4 << n}K" for n in range(8)] + [f"1x{1 << n}M" for n in range(10)] + ["1x1G"]
-WORKS = SIZES + ["256x4K", "256x2M", "256x1G", "1GiB_as_4K", "1GiB_as_2M", "1GiB_best"]
+# Granule (log2), index bits, leaf sizes up to 1 GiB (log2) of each default configuration: formats.md 1, said a third time.
+FORMATS = {
+    "amdv1": (12, 9, range(12, 31)),
+    "x86_64": (12, 9, (12, 21, 30)),
+    "vtdss": (12, 9, (12, 21, 30)),
+    "riscv64": (12, 9, (12, 16, 21, 30)),
+    "riscv64_s2": (12, 9, (12, 16, 21, 30)),
+    "armv8": (12, 9, (12, 16, 21, 25, 30)),
+    "armv8_16k": (14, 11, (14, 21, 25, 30)),
+    "armv8_64k": (16, 13, (16, 21, 29)),
+    "armv8_s2": (12, 9, (12, 16, 21, 25, 30)),
+    "armv8_s2_16k": (14, 11, (14, 21, 25, 30)),
+    "armv8_s2_64k": (16, 13, (16, 21, 29)),
+    "fake": (11, 9, range(11, 31)),
+}
+WHOLE_SWEEP = ("amdv1", "x86_64")  # 1x2^n in every build and state; others: leaf sizes (fake: of levels, and 4K)
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")
 VARIANTS = ("amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off")
 CELLS = [f"{s1}-{s2}-{rmp}" for s1 in ("none", "4K", "2M") for s2 in ("4K", "2M") for rmp in ("4K", "2M")]
@@ -36,6 +49,28 @@ def listed(*arguments):
 
 def has_vector():
     return any(name.endswith("-vector") for name in listed())
+
+
+def size(shift):
+    return f"{1 << shift % 10}{'KMG'[shift // 10 - 1]}"
+
+
+def built():
+    """The formats of this build. Each must have a row above."""
+    return list(dict.fromkeys(name.split("/")[1] for name in listed() if name.startswith("map/")))
+
+
+def works(format, is_everywhere):
+    """(shapes of map and unmap, shapes whose unmap frees tables, leaf sizes of lookups), in words of the names."""
+    granule, index_bits, leaves = FORMATS[format]
+    levels = [shift for shift in range(granule, 31, index_bits) if shift in leaves]
+    sweep = [shift for shift in range(granule, 31)]
+    if is_everywhere and format not in WHOLE_SWEEP:
+        sweep = [shift for shift in sweep if shift in ((*levels, 12) if format == "fake" else leaves)]
+    parts = [shift for shift in levels[:2] if shift < 30]
+    names = [f"1x{size(shift)}" for shift in sweep] + [f"256x{size(shift)}" for shift in levels]
+    names += [f"1GiB_as_{size(shift)}" for shift in parts] + ["1GiB_best"]
+    return names, [f"1GiB_as_{size(shift)}" for shift in parts if shift + index_bits <= 30], [size(shift) for shift in parts]
 
 
 def measure(test, filter, *flags, **environment):
@@ -116,21 +151,24 @@ class Flags(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
+    def promised_of(self, format, build):
+        everywhere, frees, looked_up = works(format, True)
+        for work in everywhere if build else works(format, False)[0]:
+            yield f"map/{format}/{work}/warm{build}"
+            yield f"unmap/{format}/{work}/warm{build}"
+        for work in everywhere:
+            yield f"map/{format}/{work}/cold{build}"
+        for work in frees:
+            yield f"unmap/{format}/{work}/cold{build}"
+        for work in looked_up:
+            yield f"lookup/{format}/sequential_1GiB_of_{work}/warm{build}"
+            yield f"lookup/{format}/random_1GiB_of_{work}/warm{build}"
+
     def promised(self):
-        vector = ("", "-vector") if has_vector() else ("",)
-        for build in vector:
-            for format in FORMATS:
-                for work in WORKS:
-                    yield f"map/{format}/{work}/warm{build}"
-                    yield f"map/{format}/{work}/cold{build}"
-                    yield f"unmap/{format}/{work}/warm{build}"
-                yield f"unmap/{format}/1GiB_as_4K/cold{build}"
-                yield f"unmap/{format}/1GiB_as_2M/cold{build}"
-                for order in ("sequential", "random"):
-                    yield f"lookup/{format}/{order}_1GiB_of_4K/warm{build}"
-                    yield f"lookup/{format}/{order}_1GiB_of_2M/warm{build}"
-        for input in INPUTS:
-            for format in FORMATS:
+        for format in built():
+            for build in ("", "-vector") if has_vector() else ("",):
+                yield from self.promised_of(format, build)
+            for input in INPUTS if FORMATS[format][0] <= 12 else ():
                 yield f"replay/{input}/{format}"
         yield from ("limit/store_2KiB", "limit/store_2MiB", "limit/store_2KiB_scalar")
         for variant in VARIANTS:
@@ -145,6 +183,17 @@ class Names(unittest.TestCase):
         names = listed()
         self.assertEqual(len(names), len(set(names)), "a name stands twice")
         self.assertEqual(sorted(names), sorted(self.promised()))
+
+    def test_names_that_programs_outside_rely_on(self):
+        """design.md 7, letter by letter, where the build has the format."""
+        names = listed()
+        wanted = ["map/amdv1/1x4K/warm", "map/x86_64/256x4K/warm", "map/amdv1/256x2M/warm", "map/amdv1/256x1G/warm"]
+        wanted += ["map/vtdss/1GiB_as_4K/cold", "map/amdv1/1x1M/warm", "lookup/riscv64/random_1GiB_of_4K/warm"]
+        wanted += ["map/armv8_s2_16k/256x16K/warm", "map/armv8_64k/256x512M/cold", "map/fake/256x2K/warm"]
+        wanted += [f"replay/{input}/{format}" for input in INPUTS for format in ("amdv1", "x86_64", "vtdss")]
+        for name in wanted:
+            format = name.split("/")[2 if name.startswith("replay") else 1]
+            self.assertEqual(name in names, format in built(), name)
 
     def test_the_filter_searches_the_exact_name(self):
         self.assertEqual(listed("--benchmark_filter=^map/amdv1/1x4K/warm$"), ["map/amdv1/1x4K/warm"])
@@ -163,7 +212,7 @@ class Json(unittest.TestCase):
             self.assertAlmostEqual(run["ns_per_leaf"] * run["leaves"] / run["cpu_time"], 1, places=6)
 
     def test_each_run_has_its_exact_name_and_counters(self):
-        filter = "^(un)?map/.*/(1x4K|1x1M|256x4K|256x2M|256x1G|1GiB_as_2M)/"
+        filter = "^(un)?map/.*/(1x(2K|4K|16K|64K|1M)|256x.*|1GiB_as_(1M|2M|32M|512M)|1GiB_best)/"
         runs = measure(self, filter)["benchmarks"]
         self.assertEqual([run["name"] for run in runs], listed(f"--benchmark_filter={filter}"))
         for run in runs:
@@ -182,11 +231,37 @@ class Json(unittest.TestCase):
             "map/amdv1/1x1G/warm": (1, 1),
             "unmap/x86_64/1GiB_as_4K/cold": (262144, 3 + 512),
             "unmap/amdv1/1GiB_as_2M/warm": (512, 3),
+            "map/vtdss/1x1M/warm": (256, 4),
+            "map/riscv64/1x64K/warm": (1, 4),
+            "map/riscv64/1x1M/warm": (16, 4),
+            "map/armv8/1x1M/warm": (16, 4),
+            "map/armv8/1x32M/cold": (1, 3),
+            "map/armv8_s2/256x4K/warm": (256, 4),
+            "map/armv8_16k/1x2M/warm": (1, 1 + 3 * 4),  # a root of two items, tables of 16K
+            "map/armv8_16k/256x16K/warm": (256, 1 + 3 * 4),
+            "map/armv8_s2_16k/1x1G/warm": (1, 8 + 4),  # two tables concatenated: 32K
+            "map/armv8_s2_16k/1GiB_as_16K/warm": (65536, 8 + 4 + 32 * 4),
+            "map/armv8_64k/1x1M/warm": (16, 1 + 2 * 16),  # a root of 64 items
+            "map/armv8_64k/256x512M/warm": (256, 1 + 16),
+            "unmap/armv8_64k/1GiB_as_64K/cold": (16384, 1 + 16 + 2 * 16),
+            "map/fake/256x2K/warm": (256, 4),
+            "map/fake/1x1M/warm": (1, 3),
         }
         for name, (leaves, tables) in wanted.items():
+            if name.split("/")[1] not in built():
+                continue
             with self.subTest(name):
                 run = measure(self, f"^{name}$")["benchmarks"][0]
                 self.assertEqual((run["leaves"], run["table_bytes"]), (leaves, tables * 4096))
+
+    def test_every_format_is_verified_in_every_shape(self):
+        """Each case reads its table back after the timing; a wrong one would be an error and exit code 1."""
+        everything = "sequential_1GiB|1GiB_as" if is_slow(self) else "."
+        for format in built():
+            filter = f"^(map|unmap|lookup)/{format}/.*{everything}|^replay/pagemap-thp/{format}$"
+            runs = measure(self, filter)["benchmarks"]
+            self.assertEqual([run["name"] for run in runs], listed(f"--benchmark_filter={filter}"))
+            self.assertFalse([run for run in runs if "error_occurred" in run])
 
     def test_lookups_limits_and_replays_have_theirs(self):
         runs = measure(self, "^lookup/amdv1/random|^limit|^replay/pagemap-thp")["benchmarks"]

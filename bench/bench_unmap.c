@@ -2,21 +2,20 @@
  * What does one unmap call cost, by size and by leaf? Shapes as in bench_map.c. The gather starts empty for each call
  * and no flush follows: invalidation is the hardware driver's.
  *
- *   warm   the tables stay. 1GiB_as_4K is the one shape whose single call would cover whole tables, which frees them;
- *          its warm case is one operation of 1024 calls of 1 MiB.
- *   cold   the tables go: one call over whole, full tables, and the sync that gives them back. Only 1GiB_as_4K and
- *          1GiB_as_2M fill whole tables, so only they have it.
+ *   warm   the tables stay. Where a single call would cover whole tables, which frees them (1GiB_as_4K), one operation
+ *          is several calls of half a table each: 1024 calls of 1 MiB.
+ *   cold   the tables go: one call over whole, full tables, and the sync that gives them back. Only shapes that fill
+ *          whole tables have it: 1GiB_as_4K and 1GiB_as_2M, but not 32 leaves of 32M in a table of 2048.
  */
 #include "bench_table.h"
 
 #include "base/bits.h"
-
-#include <string.h>
+#include "base/check.h"
 
 static uint64_t run_warm(struct bench_table *table, uint64_t count)
 {
-    const uint64_t length = table->shape->length;
-    const uint64_t unit = table->leaves > 512 ? table->unmap_unit : length;
+    const uint64_t length = table->shape.length;
+    const uint64_t unit = table->covers_tables ? table->unmap_unit : length;
     uint64_t failures = 0;
 
     for (uint64_t place = 0; place < count; place++) {
@@ -34,7 +33,7 @@ static uint64_t run_warm(struct bench_table *table, uint64_t count)
 
 static uint64_t run_cold(struct bench_table *table, uint64_t count)
 {
-    const uint64_t length = table->shape->length;
+    const uint64_t length = table->shape.length;
     uint64_t failures = 0;
 
     for (uint64_t place = 0; place < count; place++) {
@@ -98,26 +97,39 @@ static void tear_down(void *work)
 
 static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down, NULL };
 
-static void add(struct bench_list *list, const struct engine *engine, const struct table_shape *shape, bool is_cold)
+static bool fills_tables(const struct bench_format *format, const struct bench_shape *shape,
+                         const struct table_shape *fitted)
 {
-    struct bench_case *bench =
-        bench_list_add(list, "unmap/%s/%s/%s", engine->format, shape->name, bench_state_name(engine, is_cold));
+    return shape->kind == SHAPE_GIB_AS && fitted->length >= bench_item_span(format, shape->parameter + 1);
+}
 
-    bench->family = &unmaps;
-    bench->engine = engine;
-    bench->shape = shape;
-    bench->is_cold = is_cold;
+static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
+{
+    const struct bench_format *format = bench_format_find(engine->format);
+    const struct bench_shape *shape;
+    struct table_shape fitted;
+
+    CHECK(format != NULL);
+    for (unsigned i = 0; (shape = bench_shape_at(i)); i++) {
+        struct bench_case *bench;
+
+        if (!bench_shape_fit(format, shape, &fitted)) continue;
+        if (is_cold && !fills_tables(format, shape, &fitted)) continue;
+        if (engine->is_vector && !bench_shape_is_everywhere(format, shape)) continue;
+        bench = bench_list_add(list, "unmap/%s/%s/%s", engine->format, fitted.name, bench_state_name(engine, is_cold));
+        bench->family = &unmaps;
+        bench->engine = engine;
+        bench->shape = shape;
+        bench->is_cold = is_cold;
+    }
 }
 
 void bench_add_unmaps(struct bench_list *list)
 {
     const struct engine *engine;
-    const struct table_shape *shape;
 
     for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
-        for (unsigned k = 0; (shape = bench_shape_at(k)); k++) add(list, engine, shape, false);
-        for (unsigned k = 0; (shape = bench_shape_at(k)); k++) {
-            if (strncmp(shape->name, "1GiB_as_", 8) == 0) add(list, engine, shape, true);
-        }
+        add(list, engine, false);
+        add(list, engine, true);
     }
 }
