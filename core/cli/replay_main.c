@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACE_BYTES = 4352, MESSAGE_BYTES = 256 };
+enum { MESSAGE_BYTES = 256, KNOWN_BYTES = 1024 };
 
 enum option_key {
     OPTION_FORMAT = 'f',
@@ -75,7 +75,7 @@ static const char *rmp_name(unsigned index)
 /* The index of `wanted`, or a message with every name there is. */
 static int find_name(struct argp_state *state, const char *what, name_at *names, const char *wanted)
 {
-    char known[MESSAGE_BYTES] = "";
+    char known[KNOWN_BYTES] = "";
     size_t length = 0;
 
     for (unsigned i = 0; names(i); i++) {

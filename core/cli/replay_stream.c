@@ -4,6 +4,7 @@
  */
 #include "cli/replay.h"
 
+#include "base/bits.h"
 #include "cli/replay_traffic.h"
 #include "import/import.h"
 #include "script/script.h"
@@ -30,6 +31,7 @@ struct stream {
     struct import *import;
     struct traffic traffic;
     struct op world;
+    unsigned page_shift;  /* smallest leaf of the table */
     uint64_t line;        /* of the event under way */
     uint64_t applied;     /* import ops */
     uint64_t refused;     /* maps that ended with an error, or short */
@@ -137,12 +139,29 @@ static enum replay_status make_traffic(struct stream *stream, const struct impor
     return status;
 }
 
+/* A table whose smallest leaf is 16K or 64K cannot hold what a machine with 4K pages mapped. */
+static bool fits_format(const struct stream *stream, const struct import_op *source)
+{
+    const uint64_t all = source->input | source->length | (source->kind == IMPORT_MAP ? source->target : 0);
+    const char *format = op_format_name((unsigned)op_get(&stream->world, FIELD_FORMAT));
+    char have[REPLAY_SIZE_BYTES];
+    char need[REPLAY_SIZE_BYTES];
+
+    if (!(all & low_mask(stream->page_shift))) return true;
+    clear_progress(stream);
+    replay_error("%s:%llu: this event needs pages of %s; the smallest leaf of format=%s is %s",
+                 input_path(stream->input), (unsigned long long)source->line, replay_size(trailing_zeros(all), need),
+                 format, replay_size(stream->page_shift, have));
+    return false;
+}
+
 static enum replay_status take_op(struct stream *stream, const struct import_op *source)
 {
     const struct op op = op_of(source);
     struct world_outcome outcome;
     enum replay_status status;
 
+    if (!fits_format(stream, source)) return REPLAY_BAD;
     stream->line = source->line;
     status = apply(stream, &op, &outcome);
     stream->applied++;
@@ -248,6 +267,7 @@ enum replay_status replay_stream(struct replay *replay, struct input *input)
     };
     enum replay_status status;
     char text[OP_TEXT_MAX];
+    struct pt_info info;
 
     if (replay->options.accepts) {
         replay_error("%s: --accept rewrites text scripts; this is a %s", input_path(input),
@@ -255,6 +275,8 @@ enum replay_status replay_stream(struct replay *replay, struct input *input)
         return REPLAY_BAD;
     }
     if (!replay_begin(replay, &stream.world, input_path(input))) return REPLAY_BAD;
+    pt_get_info(world_table(replay->world, 0, STAGE_DEFAULT), &info);
+    stream.page_shift = trailing_zeros(info.page_sizes);
     stream.import = import_new(input);
     if (!stream.import) {
         replay_error("%s: no memory", input_path(input));

@@ -48,6 +48,10 @@ def unmap_event(iova, size):
 TRACE = "# tracer: nop\n#\n" + map_event(0x1000, 4096, 0x8000) + map_event(0x2000, 8192, 0x20000) + unmap_event(0x1000, 12288)
 
 
+# Formats whose smallest leaf is larger than the 4K pages of most machines.
+LARGE_PAGES = {"armv8_16k": 0x4000, "armv8_64k": 0x10000, "armv8_s2_16k": 0x4000, "armv8_s2_64k": 0x10000}
+
+
 class ReplayCase(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -71,6 +75,11 @@ class ReplayCase(unittest.TestCase):
         self.assertEqual(done.returncode, code, f"{arguments}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         return done.stdout, done.stderr
 
+    def formats(self):
+        """The names that --format takes, from the message about one that it does not."""
+        error = self.run_replay(2, "--format=vax", self.write("any", TRACE))[1]
+        return error.split("there are:")[1].splitlines()[0].split()
+
     def leftovers(self):
         return [name for name in os.listdir(self.folder.name) if ".json." in name or ".ops." in name]
 
@@ -87,6 +96,9 @@ class Options(ReplayCase):
         self.refuses("unknown hw 'vax'; there are: amd amd-fill-2m smallest expanding cpu cca off", "--hw=vax")
         self.refuses("unknown policy 'vax'; there are: script", "--policy=vax")
         self.refuses("unknown engine 'vax'; there are: amdv1 x86_64", "--engine=vax")
+        engines = self.run_replay(2, "--engine=vax", self.write("a.ops", SCRIPT))[1].splitlines()[0].split()
+        for name in self.formats():
+            self.assertIn(name, engines)  # the list is whole
         self.refuses("unknown --check 'vax'", "--check=vax")
         self.refuses("unknown rmp 'vax'; there are: off on", "--rmp=vax")
 
@@ -262,6 +274,36 @@ class Stream(ReplayCase):
             self.assertEqual(self.total(out, "unmaps that cut a mapping"), 1)
             self.assertEqual(self.total(out, "faulted otherwise"), 0)
 
+    def test_every_format_takes_a_trace_of_pages_that_it_has(self):
+        text = "# tracer: nop\n" + map_event(0x100000, 0x200000, 0x400000) + map_event(0x400000, 0x10000, 0x20000)
+        text += unmap_event(0x140000, 0x20000) + map_event(0x140000, 0x10000, 0x80000) + unmap_event(0x400000, 0x10000)
+        layout = "gpa=0x0 hpa=0x200000 size=0x200000\ngpa=0x210000 hpa=0x10000 size=0x30000\n"
+        small = self.write("small", TRACE)
+        for name in self.formats():
+            with self.subTest(name):
+                for path in self.write("a", text), self.write("b", layout):
+                    out, _ = self.run_replay(0, f"--format={name}", "--check=all", path)
+                    self.assertEqual(self.total(out, "ops that the table refused, or did in part"), 0)
+                    self.assertEqual(self.total(out, "faulted otherwise"), 0)
+                    self.assertIn(f"world format={name} " if name != "amdv1" else "world ", out)
+                if name not in LARGE_PAGES:
+                    self.run_replay(0, f"--format={name}", "--check=all", small)
+
+    def test_pages_smaller_than_the_formats_are_refused_at_their_line(self):
+        half = "# tracer: nop\n" + map_event(0x1000, 0x1000, 0x3000) + map_event(0x2800, 0x800, 0x8000)
+        out, error = self.run_replay(2, self.write("half", half))
+        self.assertIn("half:3: this event needs pages of 2K; the smallest leaf of format=amdv1 is 4K", error)
+        self.assertIn("totals up to line 2", out)
+        text = "# tracer: nop\n" + map_event(0x100000, 0x100000, 0x400000) + map_event(0x2000, 0x2000, 0x20000)
+        for name in set(LARGE_PAGES) & set(self.formats()):
+            with self.subTest(name):
+                out, error = self.run_replay(2, f"--format={name}", self.write("a", text))
+                leaf = f"{LARGE_PAGES[name] >> 10}K"
+                self.assertIn(f"a:3: this event needs pages of 8K; the smallest leaf of format={name} is {leaf}", error)
+                self.assertIn("totals up to line 2", out)
+                layout = self.write("b", "gpa=0x0 hpa=0x1000 size=0x10000\n")
+                self.assertIn("b:1: this event needs pages of 4K", self.run_replay(2, f"--format={name}", layout)[1])
+
     def test_an_rmp_can_be_had_for_a_trace(self):
         out, _ = self.run_replay(0, "--rmp=on", self.write("a", TRACE))
         self.assertNotIn("rmp=off", out)
@@ -317,13 +359,20 @@ class Golden(ReplayCase):
         return self.write("changed.txt", text.replace(old, new, 1))
 
     def test_cases_are_counted_per_file_and_in_all(self):
-        names = [self.golden("x86_64-47"), self.golden("dirty/unsupported")]
+        case = "# t\ntable fmt=sparc levels=4 va_bits=48 oa_bits=52 features=flush-range\npage_sizes 0x40201000\nend\n"
+        names = [self.golden("x86_64-47"), self.write("sparc.txt", case)]
         out, _ = self.run_replay(0, "--golden", *names)
         lines = out.splitlines()
         self.assertEqual(lines[0], f"{names[0]}: 12 passed, 0 failed, 0 skipped")
-        self.assertIn("1 cases of format riscv64 skipped", lines[1])
-        self.assertEqual(lines[2], f"{names[1]}: 1 passed, 0 failed, 1 skipped")
-        self.assertEqual(lines[3], "golden: 13 passed, 0 failed, 1 skipped")
+        self.assertIn("1 cases of format sparc skipped: it is not built", lines[1])
+        self.assertEqual(lines[2], f"{names[1]}: 0 passed, 0 failed, 1 skipped")
+        self.assertEqual(lines[3], "golden: 12 passed, 0 failed, 1 skipped")
+
+    def test_no_format_of_the_corpus_is_skipped_where_every_format_is_built(self):
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(CORPUS, "golden")) for name in names]
+        out, _ = self.run_replay(0, "--golden", *sorted(name for name in files if name.endswith(".txt.xz")))
+        if set(LARGE_PAGES) | {"riscv64", "riscv64_s2", "fake"} <= set(self.formats()):
+            self.assertRegex(out, r"\ngolden: \d+ passed, 0 failed, 0 skipped\n$")
 
     def test_one_flipped_digit_fails_and_shows_both_readings(self):
         with lzma.open(self.golden("x86_64-47"), "rt") as file:
