@@ -1,0 +1,368 @@
+/*
+ * Do all formats translate alike? The same maps, unmaps and cuts go to a table of every engine row in its default
+ * configuration; results and translations, as each format's hardware walker finds them, must be the same everywhere.
+ *
+ * Input:  op records or a text script (fuzz.h); the world is not looked at. Addresses and lengths are taken into what
+ *         all formats have: multiples of 64K (the largest granule), inputs below 2^38 (the lower half of Sv39), outputs
+ *         below 2^44. An unmap takes a whole earlier map: elsewhere leaves of different size end it at different
+ *         places. Ops on the RMP and on devices are lookups of addresses.
+ * Oracle: the maps that are live. After each op a walk of every row at the edges and a middle byte of what it touched;
+ *         all live maps, pt_check and the pools' accounts at the end of each input.
+ * Limits: 256 ops, 64 live maps. Nothing is kept between inputs but the counters below.
+ */
+#include "fuzz.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/fault.h"
+#include "fuzz_end.h"
+#include "iommu/iommu.h"
+#include "pt/engine.h"
+#include "pt/pt_check.h"
+#include "script/script.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const enum script_theme fuzz_theme = SCRIPT_ANY;
+
+enum {
+    ROWS_MAX = 32,
+    LIVE_MAX = 64,
+    POOL_PAGES = 1 << 16,
+    UNIT_SHIFT = 16, /* the largest granule */
+    INPUT_BITS = 38,
+    OUTPUT_BITS = 44,
+};
+
+#define POOL_BASE (UINT64_C(1) << 36)
+
+/* One format's table and what hardware is told of it. */
+struct row {
+    const struct engine *engine;
+    struct table_pool pool;
+    struct pt pt;
+    struct iommu_table walk;
+    struct iommu_memory memory;
+};
+
+struct live {
+    uint64_t input, target, length;
+    unsigned prot;
+};
+
+struct run {
+    struct op ops[FUZZ_OPS_MAX];
+    size_t count, at;
+    struct live live[LIVE_MAX];
+    unsigned live_count;
+};
+
+static struct {
+    uint64_t execs, ops, refused;
+} counters;
+
+static struct row rows[ROWS_MAX];
+static unsigned row_count;
+
+static void print_counters(void)
+{
+    fprintf(stderr, "mapproof: execs=%" PRIu64 " ops=%" PRIu64 " findings=0\n", counters.execs, counters.ops);
+    fprintf(stderr, "mapproof: formats=%u ops_refused=%" PRIu64 "\n", row_count, counters.refused);
+}
+
+__attribute__((format(printf, 3, 4))) static _Noreturn void differ(const struct run *run, const struct row *row,
+                                                                   const char *format, ...)
+{
+    size_t length;
+    char *text = script_print_ops(run->ops, run->count, &length);
+    va_list arguments;
+
+    fprintf(stderr, "mapproof: difference at op %zu of %zu\n%s: ", run->at, run->count - 1, row->engine->name);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nscript:\n%s", text);
+    free(text);
+    abort();
+}
+
+/* ---- the tables -------------------------------------------------------------------------------------------------- */
+
+static void on_top_changed(void *context, hpa_t top, unsigned level)
+{
+    struct row *row = context;
+
+    row->walk.root = top.value;
+    row->walk.top_level = level;
+}
+
+/* Nothing caches in this target: hardware is asked afresh each time. */
+static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
+{
+    (void)context, (void)first, (void)last, (void)freed;
+}
+
+static const struct pt_hooks hooks = { .sync = on_sync, .top_changed = on_top_changed };
+
+static bool read_nothing(void *context, uint64_t address, uint64_t *value)
+{
+    (void)context, (void)address, (void)value;
+    return false;
+}
+
+static void find_rows(void)
+{
+    const struct engine *engine;
+
+    for (unsigned i = 0; (engine = engine_at(i)) != NULL; i++) {
+        if (!engine_is_usable(engine)) continue;
+        CHECK(row_count < ROWS_MAX);
+        rows[row_count].engine = engine;
+        table_pool_init(&rows[row_count].pool, POOL_BASE, POOL_PAGES);
+        row_count++;
+    }
+}
+
+static void begin_row(struct row *row)
+{
+    struct pt_config config = engine_default_config(row->engine);
+    struct pt_info info;
+
+    table_pool_reset(&row->pool);
+    config.pool = &row->pool;
+    config.hooks = &hooks;
+    config.context = row;
+    CHECK(pt_init(&row->pt, row->engine, &config) == 0);
+    pt_get_info(&row->pt, &info);
+    row->walk = (struct iommu_table){ .walker = iommu_find_walker(row->engine->format),
+                                      .root = info.top.value,
+                                      .top_level = info.top_level,
+                                      .va_bits = info.va_bits,
+                                      .oa_bits = info.oa_bits,
+                                      .sign_extend = info.features & PT_SIGN_EXTEND };
+    CHECK(row->walk.walker != NULL);
+    row->memory = (struct iommu_memory){ .read = read_nothing,
+                                         .window = row->pool.bytes,
+                                         .window_base = row->pool.base,
+                                         .window_bytes = table_pool_size(&row->pool) };
+}
+
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
+
+static const struct live *find_live(const struct run *run, uint64_t input)
+{
+    for (unsigned i = 0; i < run->live_count; i++) {
+        if (input - run->live[i].input < run->live[i].length) return &run->live[i];
+    }
+    return NULL;
+}
+
+static void check_mapped(const struct run *run, const struct row *row, const struct live *live, uint64_t input)
+{
+    const enum iommu_access access = live->prot & PT_READ ? IOMMU_READ : IOMMU_WRITE;
+    const struct iommu_leaf leaf = iommu_walk(&row->walk, &row->memory, input, access);
+    const uint64_t expected = live->target + (input - live->input);
+    hpa_t found = { 0 };
+
+    if (leaf.fault != IOMMU_NO_FAULT || leaf.address != expected || leaf.writable != ((live->prot & PT_WRITE) != 0))
+        differ(run, row, "0x%" PRIx64 ": hardware finds %s 0x%" PRIx64 " writable=%d, expected 0x%" PRIx64 " prot=%u",
+               input, iommu_fault_name(leaf.fault), leaf.address, leaf.writable, expected, live->prot);
+    if (!pt_iova_to_phys(&row->pt, iova(input), &found) || found.value != expected)
+        differ(run, row, "0x%" PRIx64 ": iova_to_phys finds 0x%" PRIx64 ", expected 0x%" PRIx64, input, found.value,
+               expected);
+}
+
+/* Beyond a top that has not grown yet, absence shows as a canonical fault. */
+static void check_absent(const struct run *run, const struct row *row, uint64_t input)
+{
+    const struct iommu_leaf leaf = iommu_walk(&row->walk, &row->memory, input, IOMMU_READ);
+    hpa_t found;
+
+    if (leaf.fault != IOMMU_NOT_PRESENT && leaf.fault != IOMMU_CANONICAL)
+        differ(run, row, "0x%" PRIx64 ": hardware finds %s 0x%" PRIx64 ", expected nothing", input,
+               iommu_fault_name(leaf.fault), leaf.address);
+    if (pt_iova_to_phys(&row->pt, iova(input), &found))
+        differ(run, row, "0x%" PRIx64 ": iova_to_phys finds 0x%" PRIx64 ", expected nothing", input, found.value);
+}
+
+static void check_at(const struct run *run, uint64_t input)
+{
+    const struct live *live = find_live(run, input);
+
+    if (input >> INPUT_BITS) return;
+    for (unsigned i = 0; i < row_count; i++) {
+        if (live)
+            check_mapped(run, &rows[i], live, input);
+        else
+            check_absent(run, &rows[i], input);
+    }
+}
+
+/* Both edges from inside and outside, and bytes between. */
+static void check_span(const struct run *run, uint64_t input, uint64_t length)
+{
+    const uint64_t offsets[] = { 0, length - 1, length / 2, length / 3 | 0xfff, align_down(length - 1, 21) };
+
+    for (unsigned i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) check_at(run, input + offsets[i]);
+    check_at(run, input - 1);
+    check_at(run, input + length);
+}
+
+static void check_everything(const struct run *run)
+{
+    for (unsigned i = 0; i < run->live_count; i++) check_span(run, run->live[i].input, run->live[i].length);
+    for (unsigned i = 0; i < row_count; i++) {
+        const unsigned broken = pt_check(&rows[i].pt, NULL);
+
+        if (broken) differ(run, &rows[i], "pt_check finds %u broken invariants", broken);
+    }
+}
+
+/* ---- ops --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t input_of(uint64_t value)
+{
+    return align_down(value & low_mask(INPUT_BITS), UNIT_SHIFT);
+}
+
+/* Where both addresses agree modulo 2M or 1G, large leaves keep long maps cheap. */
+static struct live span_of(const struct op *op)
+{
+    struct live span = { .input = input_of(op_get(op, FIELD_INPUT)),
+                         .target = align_down(op_get(op, FIELD_HPA) & low_mask(OUTPUT_BITS - 1), UNIT_SHIFT),
+                         .length = align_down(op_get(op, FIELD_LENGTH), UNIT_SHIFT),
+                         .prot = (unsigned)op_get(op, FIELD_PROT) };
+    const unsigned agree = trailing_zeros(span.input ^ span.target);
+    const uint64_t most = agree >= SHIFT_1G ? bit(32) : agree >= SHIFT_2M ? bit(26) : bit(22);
+
+    span.length = min_u64(min_u64(span.length, most), bit(INPUT_BITS) - span.input);
+    if (span.length == 0) span.length = bit(UNIT_SHIFT);
+    return span;
+}
+
+static bool overlaps(const struct run *run, const struct live *span)
+{
+    for (unsigned i = 0; i < run->live_count; i++) {
+        const struct live *live = &run->live[i];
+
+        if (live->input < span->input + span->length && span->input < live->input + live->length) return true;
+    }
+    return false;
+}
+
+/* Take back what a map did before it failed: its exact length must be known (invariant 20). */
+static void undo(const struct run *run, struct row *row, const struct live *span, uint64_t mapped)
+{
+    struct pt_gather gather = pt_gather_empty();
+    const uint64_t removed = mapped ? pt_unmap_range(&row->pt, iova(span->input), mapped, &gather) : 0;
+
+    if (removed != mapped)
+        differ(run, row, "a failed map says it mapped 0x%" PRIx64 ", unmap removes 0x%" PRIx64, mapped, removed);
+    pt_gather_sync(&row->pt, &gather);
+}
+
+static void do_map(struct run *run, const struct op *op)
+{
+    const struct live span = span_of(op);
+    int expected = overlaps(run, &span) ? -EADDRINUSE : 0;
+
+    if (run->live_count == LIVE_MAX) return;
+    if (!(span.prot & (PT_READ | PT_WRITE))) expected = -EINVAL;
+    for (unsigned i = 0; i < row_count; i++) {
+        uint64_t mapped;
+        const int error =
+            pt_map_range(&rows[i].pt, iova(span.input), hpa(span.target), span.length, span.prot, &mapped);
+
+        if (error != expected) differ(run, &rows[i], "map gives %d, expected %d", error, expected);
+        if (!error && mapped != span.length)
+            differ(run, &rows[i], "map gives 0 and mapped 0x%" PRIx64 " of 0x%" PRIx64, mapped, span.length);
+        if (error) undo(run, &rows[i], &span, mapped);
+    }
+    counters.refused += expected != 0;
+    if (!expected) run->live[run->live_count++] = span;
+    check_span(run, span.input, span.length);
+}
+
+static void do_unmap(struct run *run, const struct op *op)
+{
+    struct live gone;
+    unsigned index;
+
+    counters.refused += run->live_count == 0;
+    if (run->live_count == 0) return;
+    index = (unsigned)((op_get(op, FIELD_INPUT) >> UNIT_SHIFT) % run->live_count);
+    gone = run->live[index];
+    for (unsigned i = 0; i < row_count; i++) {
+        struct pt_gather gather = pt_gather_empty();
+        const uint64_t removed = pt_unmap_range(&rows[i].pt, iova(gone.input), gone.length, &gather);
+
+        if (removed != gone.length)
+            differ(run, &rows[i], "unmap removes 0x%" PRIx64 " of 0x%" PRIx64, removed, gone.length);
+        pt_gather_sync(&rows[i].pt, &gather);
+    }
+    run->live_count--;
+    run->live[index] = run->live[run->live_count];
+    check_span(run, gone.input, gone.length);
+}
+
+/* A cut changes no translation, whether the format can do it or not. */
+static void do_cut(struct run *run, const struct op *op)
+{
+    const uint64_t number = op_get(op, FIELD_AT) >> UNIT_SHIFT;
+    const struct live *live;
+    uint64_t at;
+
+    counters.refused += run->live_count == 0;
+    if (run->live_count == 0) return;
+    live = &run->live[number % run->live_count];
+    at = live->input + align_down((number << UNIT_SHIFT) % live->length, UNIT_SHIFT);
+    for (unsigned i = 0; i < row_count; i++) {
+        const struct engine *engine = rows[i].engine;
+        const int error = pt_cut(&rows[i].pt, iova(at));
+        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
+
+        if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "cut gives %d", error);
+    }
+    check_span(run, live->input, live->length);
+    check_at(run, at);
+    check_at(run, at - 1);
+}
+
+static void do_op(struct run *run, const struct op *op)
+{
+    counters.ops++;
+    switch (op_kind_of(op)) {
+    case OP_MAP: do_map(run, op); break;
+    case OP_UNMAP: do_unmap(run, op); break;
+    case OP_CUT: do_cut(run, op); break;
+    default: check_at(run, op->operand[0] & low_mask(INPUT_BITS)); break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct run run;
+
+    if (row_count == 0) {
+        find_rows();
+        fuzz_end_begin(print_counters, fault_report);
+    }
+    run.count = fuzz_decode(data, size, run.ops);
+    run.live_count = 0;
+    counters.execs++;
+    for (unsigned i = 0; i < row_count; i++) begin_row(&rows[i]);
+    for (run.at = 1; run.at < run.count; run.at++) do_op(&run, &run.ops[run.at]);
+    run.at = run.count - 1;
+    check_everything(&run);
+    for (unsigned i = 0; i < row_count; i++) {
+        pt_deinit(&rows[i].pt);
+        if (rows[i].pool.live_pages) differ(&run, &rows[i], "%u table pages are lost", rows[i].pool.live_pages);
+    }
+    fuzz_end_if_asked();
+    return 0;
+}
