@@ -245,6 +245,11 @@ static bool may_serve_writes(const struct dma *dma, const struct iommu_outcome *
     return !oracle_find(&dma->s2->oracle, gpa, &leaf) || leaf.dirty;
 }
 
+static unsigned smaller_shift(unsigned s1_shift, unsigned s2_shift)
+{
+    return s1_shift && s1_shift < s2_shift ? s1_shift : s2_shift;
+}
+
 static void remember_fill(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path)
 {
     const struct fill fill = {
@@ -260,7 +265,13 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
 
     fills_add(&dma->world->fills, &dma->tag, &fill);
     history_note_fill(&dma->world->history,
-                      &(struct history_fill){ fill.input, fill.hpa, dma->world->op_number, dma->tag, fill.shift });
+                      &(struct history_fill){ .input = fill.input,
+                                              .hpa = fill.hpa,
+                                              .number = dma->world->op_number,
+                                              .tag = dma->tag,
+                                              .shift = fill.shift,
+                                              .walked = dma->access.address,
+                                              .walked_shift = smaller_shift(got->s1_shift, got->s2_shift) });
 }
 
 /*

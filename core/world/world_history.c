@@ -36,6 +36,20 @@ static bool was_converted(const struct history *history, uint64_t hpa, uint64_t 
     return false;
 }
 
+bool history_was_walked(const struct history *history, const struct fill_tag *tag, const struct fill *entry,
+                        uint64_t address)
+{
+    const uint64_t count = min_u64(history->fill_count, HISTORY_MAX);
+
+    for (uint64_t back = 1; back <= count; back++) {
+        const struct history_fill *fill = &history->fills[(history->fill_count - back) % HISTORY_MAX];
+
+        if (fill->input != entry->input || fill->shift != entry->shift || !same_tag(&fill->tag, tag)) continue;
+        return align_down(address, fill->walked_shift) == align_down(fill->walked, fill->walked_shift);
+    }
+    return true;
+}
+
 bool history_was_served(const struct history *history, const struct fill_tag *tag, uint64_t input, uint64_t hpa)
 {
     const uint64_t count = min_u64(history->fill_count, HISTORY_MAX);

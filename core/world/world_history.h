@@ -13,6 +13,9 @@ struct history_fill {
     uint64_t number;     /* of the op */
     struct fill_tag tag;
     unsigned shift;
+    uint64_t walked; /* a byte of the leaf that the walk ended in, */
+    unsigned
+        walked_shift; /* and its size, the smaller of both stages'; what the entry covers beyond it was not looked at */
 };
 
 struct history_conversion {
@@ -30,6 +33,10 @@ void history_reset(struct history *history);
 void history_note_fill(struct history *history, const struct history_fill *fill);
 /* RMPUPDATE changed these pages. */
 void history_note_conversion(struct history *history, const struct history_conversion *conversion);
+
+/* Did the latest fill of this entry end in a leaf that holds `address`? True also where it is not known any more. */
+bool history_was_walked(const struct history *history, const struct fill_tag *tag, const struct fill *entry,
+                        uint64_t address);
 
 /*
  * Was this byte of this device, at this hpa, within an entry filled before, and no page of the entry's that holds it

@@ -23,6 +23,10 @@ static const struct {
     [RULE_STALE_WALK] = { "stale-walk", FINDING_STALE,
                           "A walk began at a cached upper-level item that outlived its table: the invalidation left "
                           "upper levels cached, or was forgotten" },
+    [RULE_NEVER_MAPPED] = { "never-mapped", FINDING_STALE,
+                            "A live IOTLB entry reaches a page that it never had a right to: it is larger than the "
+                            "leaf "
+                            "that it was filled from" },
     [RULE_SIZE_BYSTANDER] = { "rmp-size-bystander", FINDING_LOSES_DMA,
                               "A page that nobody converts faults by size: the device was served there before, then "
                               "its 2M region was split on one side only, in S2 or in the RMP" },
@@ -110,8 +114,10 @@ static bool is_still_owned(const struct dma *dma, uint64_t hpa)
 static enum world_rule stale_rule(const struct dma *dma, const struct iommu_outcome *got)
 {
     const struct oracle_translation now = oracle_translate(&dma->access);
+    const struct fill entry = { .input = got->entry_input, .shift = got->fill_shift };
 
     if (got->from_walk_cache) return RULE_STALE_WALK;
+    if (!history_was_walked(&dma->world->history, &dma->tag, &entry, dma->access.address)) return RULE_NEVER_MAPPED;
     if (!is_still_owned(dma, got->hpa.value)) return RULE_AFTER_OWNER_CHANGE;
     if (now.fault == ORACLE_PERMISSION) return RULE_AFTER_RIGHTS;
     return now.fault ? RULE_AFTER_UNMAP : RULE_AFTER_REMAP;

@@ -240,6 +240,7 @@ static const char *const although[RULE_COUNT] = {
     [RULE_AFTER_REMAP] = "although the mapping leads elsewhere by now",
     [RULE_AFTER_RIGHTS] = "although the mapping no longer gives that right",
     [RULE_STALE_WALK] = "by a cached upper-level item that is outdated",
+    [RULE_NEVER_MAPPED] = "although nobody ever mapped this for the device: the entry is larger than its leaf",
     [RULE_SIZE_BYSTANDER] = "although nobody converted this page and the device was served here before",
     [RULE_SIZE_LEAF_LARGER] = "although the page is the guest's and is mapped",
     [RULE_SIZE_LEAF_SMALLER] = "although the page is the guest's and is mapped",
