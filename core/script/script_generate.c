@@ -218,12 +218,12 @@ static struct script_live draw_place(const struct draw *draw, const struct op *o
 {
     const bool is_region = draw->style->theme == SCRIPT_LOCKSTEP && draw_percent(draw->random, REGION_PERCENT);
     const unsigned shift = is_region ? SHIFT_2M : draw_shift(draw, draw->style->size_shift_max);
-    const unsigned align = draw_percent(draw->random, 75) ? shift : draw_shift(draw, shift);
-    const unsigned relative = draw_percent(draw->random, 65) ? shift : draw_shift(draw, shift);
+    const unsigned align = is_region || draw_percent(draw->random, 75) ? shift : draw_shift(draw, shift);
+    const unsigned relative = is_region || draw_percent(draw->random, 65) ? shift : draw_shift(draw, shift);
     const struct script_live *live = draw_live(draw, (unsigned)op_get(op, FIELD_STAGE));
     struct script_live range = { .domain = (uint8_t)op_get(op, FIELD_DOMAIN),
                                  .stage = (uint8_t)op_get(op, FIELD_STAGE),
-                                 .length = draw_length(draw, shift) };
+                                 .length = is_region ? bit(shift) : draw_length(draw, shift) };
 
     if (live && !draw_percent(draw->random, draw->style->cold_percent))
         range.input = draw_near(draw, live, align);

@@ -42,7 +42,7 @@ static struct op draw_lockstep_world(struct random *random)
                                         FIELD_ATS_TRANSLATED_CHECKED,  FIELD_KEEP_WALK_CACHE };
     struct op world = op_make(OP_WORLD);
 
-    op_set(&world, FIELD_HW, random_below(random, op_field_row(FIELD_HW)->max + 1));
+    if (!random_one_in(random, 4)) op_set(&world, FIELD_HW, random_below(random, op_field_row(FIELD_HW)->max + 1));
     op_set(&world, FIELD_RMP, !random_one_in(random, 24));
     op_set(&world, FIELD_S1, draw_percent(random, 40));
     for (unsigned i = 0; i < sizeof(switches); i++) {
