@@ -145,11 +145,13 @@ test("a finding opens by keyboard to its steps in words, and its script can be d
     assert.equal(await page.evaluate(() => document.activeElement.tagName), "SUMMARY");
     await page.keyboard.press("Enter");
     assert.equal(await finding.locator(".steps li").last().isVisible(), true);
-    const shown = await finding.locator("pre.script").textContent();
-    const [download] = await Promise.all([page.waitForEvent("download"), finding.locator("a[download]").click()]);
+    const shown = await finding.locator("pre.script").first().textContent();
+    const [download] = await Promise.all([page.waitForEvent("download"), finding.locator("a[download]").first().click()]);
     assert.match(download.suggestedFilename(), /\.ops$/);
     assert.equal(readFileSync(await download.path(), "utf8"), shown);
     assert.match(shown, /-> fault=rmp-size/);
+    await finding.getByRole("button", { name: "Copy" }).first().click();
+    await finding.getByRole("button", { name: /Copied|Selected/ }).first().waitFor();
   });
 });
 

@@ -178,6 +178,14 @@ class FindingTest(ResultCase):
             with open(os.path.join(self.folder, finding["script"]), encoding="utf-8") as file:
                 self.assertIn(file.read().replace(">", "&gt;"), text)
 
+    def test_what_was_right_and_what_happened_stand_before_the_steps(self):
+        text = squeeze(self.render()[2])
+        self.assertIn("<dt>Entitled</dt><dd>guest 1 and its device may write gpa 0x300000, which is validated and private.</dd>", text)
+        self.assertIn("<dt>Happened</dt><dd>the access faults", text)
+
+    def test_names_in_a_sentence_are_marked_and_the_rest_is_escaped(self):
+        self.assertEqual(page_findings.words("on `a<b>` <i> `"), "on <code>a&lt;b&gt;</code> &lt;i&gt; `")
+
     def test_a_script_that_is_missing_is_refused(self):
         os.remove(os.path.join(self.folder, self.result["findings"][0]["script"]))
         code, message, _ = self.render()
@@ -186,7 +194,19 @@ class FindingTest(ResultCase):
 
     def test_a_finding_that_replay_did_not_confirm_says_so(self):
         self.change("findings", lambda findings: findings[0].update(confirmed=False))
-        self.assertIn("met 4\u202f211 times, not confirmed by replay", self.render()[2])
+        self.assertIn("met 4\u202f211 times, 0 of 1 confirmed by replay", self.render()[2])
+
+    def test_one_rule_on_several_hardware_is_one_finding_and_the_shortest_script_stands_for_it(self):
+        def twice(findings):
+            other = copy.deepcopy(findings[0])
+            other.update(hw="cpu", key="loses-dma/rmp-size-bystander/cpu", count=9, steps=other["steps"][1:])
+            findings.insert(1, other)
+
+        self.change("findings", twice)
+        text = self.render()[2]
+        self.assertIn("1 way to lose DMA", text)
+        self.assertIn("on <b>amd, cpu</b>; 5 steps, first after 810\u202fms, met 4\u202f220 times, confirmed by replay", squeeze(text))
+        self.assertIn("On <b>amd</b>: 6 steps, met 4\u202f211 times", squeeze(text))
 
 
 class OutcomeTest(ResultCase):

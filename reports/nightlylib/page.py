@@ -207,7 +207,7 @@ def read(path):
 
 def scripts_of_page():
     """([text of each script], whether ECharts is among them)."""
-    texts, has_echarts = [read(os.path.join(TEMPLATES, "tables.js"))], os.path.exists(ECHARTS)
+    texts, has_echarts = [read(os.path.join(TEMPLATES, "page.js"))], os.path.exists(ECHARTS)
     if has_echarts:
         echarts = re.sub(r"\n//# sourceMappingURL=.*\s*$", "\n", read(ECHARTS))
         schema.need(not re.search(r"</script|<!--", echarts, re.IGNORECASE), ECHARTS, "cannot stand inside a page")
@@ -234,6 +234,7 @@ def render(result, previous=None, past=([], {}), scripts=None):
     environment.filters.update(
         {name: getattr(page_text, name) for name in ("number", "percent", "share", "nanoseconds", "seconds", "plural", "day")},
         bytes=page_text.bytes_text,
+        words=page_findings.words,
     )
     shown = view(result, previous, past, scripts)
     texts, has_echarts = scripts_of_page()

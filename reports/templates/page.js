@@ -1,5 +1,5 @@
 "use strict";
-// Tables that sort and filter, links into the history chart. Without this script every row is there, in file order.
+// Tables that sort and filter, scripts to copy, links into the history chart. Without it every row is there, in file order.
 (() => {
   const make = (name, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(name), properties);
@@ -95,6 +95,21 @@
     keepRoles(table);
     const apply = box.dataset.rows ? makeFilter(box, table) : () => {};
     makeSortable(table, apply);
+  }
+
+  for (const script of document.querySelectorAll("pre.script")) {
+    const button = make("button", { type: "button", className: "button" }, "Copy");
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(script.textContent);
+        button.textContent = "Copied";
+      } catch {
+        script.closest("details").open = true;
+        getSelection().selectAllChildren(script);
+        button.textContent = "Selected";
+      }
+    });
+    script.closest("details").previousElementSibling.querySelector("a").after(button);
   }
 
   const choice = document.getElementById("history-case");
