@@ -2,6 +2,7 @@
 """scripts/nightly from outside, with stand-ins for the programs that it runs: exit codes, files, stops, refusals."""
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -346,6 +347,13 @@ class StopTest(Case):
 
     def test_sigterm_stops_as_well(self):
         self.assertEqual(self.stop(signal.SIGTERM)[0], 2)
+
+
+class ModesTest(unittest.TestCase):
+    def test_every_fuzz_target_of_the_build_is_fuzzed(self):
+        with open(os.path.join(ROOT, "fuzz", "CMakeLists.txt"), encoding="utf-8") as file:
+            targets = re.search(r"^set\(targets ([^)]*)\)", file.read(), re.MULTILINE)
+        self.assertEqual(sorted(FUZZ_TARGETS), sorted(targets[1].split()))
 
 
 class UsageTest(unittest.TestCase):

@@ -42,7 +42,7 @@ COUNTS = [
     ("translate/amd/4K-4K-4K/hit", 1000),
     ("translate/amd/4K-4K-4K/miss", 1000),
 ]
-FUZZ_TARGETS = ["fuzz_lockstep", "fuzz_engine", "fuzz_rmp", "fuzz_parse"]
+FUZZ_TARGETS = ["fuzz_lockstep", "fuzz_engine", "fuzz_formats", "fuzz_rmp", "fuzz_parse"]
 INPUT_FILES = [
     "corpus/traces/linux-6.12-vtd-nvme-e1000e.trace.xz",
     "corpus/layouts/pagemap-thp-4g.txt.xz",
@@ -77,7 +77,7 @@ class Mode:
 
 
 MODES = {
-    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 20, 300, 0.1, 0.5, False, 3),
-    "default": Mode("default", None, 0.02, 1, 100, 3600, 0.2, 1.5, True, 10),
+    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 24, 300, 0.1, 0.5, False, 3),
+    "default": Mode("default", None, 0.02, 1, 120, 3600, 0.2, 1.5, True, 10),
     "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
 }
