@@ -162,6 +162,10 @@ struct script_style script_generate_style(struct random *random, enum script_the
 struct op script_generate_op(struct random *random, const struct script_style *style,
                              const struct script_context *context);
 
+/* The ops that give stage 1 somewhere to live: S2 maps the guest's table area, and where the world has an RMP the guest
+ * owns what backs it. Returns how many. */
+size_t script_back_s1(const struct op *world, struct op ops[2]);
+
 /* A world and up to `capacity` - 1 ops; returns the count (at least 2 where capacity allows). */
 size_t script_generate_for(struct random *random, enum script_theme theme, struct op *ops, size_t capacity);
 size_t script_generate(struct random *random, struct op *ops, size_t capacity); /* SCRIPT_ANY */

@@ -9,6 +9,8 @@
 #include "script/op_table.h"
 #include "script/script_draw.h"
 
+#include <string.h>
+
 enum {
     LEAVES_USUAL = 12, /* an op's checks cost walks per leaf: at most this in most ops, */
     MANY_ONE_IN = 32,  /* in a style of many leaves, this often enough to fill a table of 512 */
@@ -486,24 +488,20 @@ struct op script_generate_op(struct random *random, const struct script_style *s
     return op;
 }
 
-/* Give stage 1 somewhere to live: S2 maps the guest's table area, and the guest owns what backs it. */
-static size_t generate_s1_backing(const struct script_context *context, struct op *ops, size_t capacity)
+size_t script_back_s1(const struct op *world, struct op ops[2])
 {
-    const uint64_t gpa = op_get(&context->world, FIELD_S1_TABLES);
-    const uint64_t hpa = op_get(&context->world, FIELD_S1_BACKING);
-    size_t count = 0;
+    const uint64_t gpa = op_get(world, FIELD_S1_TABLES);
+    const uint64_t hpa = op_get(world, FIELD_S1_BACKING);
 
-    if (capacity < 2) return 0;
-    ops[count] = op_make(OP_MAP);
-    op_set(&ops[count], FIELD_INPUT, gpa);
-    op_set(&ops[count], FIELD_HPA, hpa);
-    op_set(&ops[count++], FIELD_LENGTH, bit(SHIFT_2M));
-    if (!context->limits.has_rmp) return count;
-    ops[count] = op_make(OP_RMPUPDATE);
-    op_set(&ops[count], FIELD_HPA, hpa);
-    op_set(&ops[count], FIELD_GPA, gpa);
-    op_set(&ops[count++], FIELD_SIZE, 1);
-    return count;
+    ops[0] = op_make(OP_MAP);
+    op_set(&ops[0], FIELD_INPUT, gpa);
+    op_set(&ops[0], FIELD_HPA, hpa);
+    op_set(&ops[0], FIELD_LENGTH, bit(SHIFT_2M));
+    ops[1] = op_make(OP_RMPUPDATE);
+    op_set(&ops[1], FIELD_HPA, hpa);
+    op_set(&ops[1], FIELD_GPA, gpa);
+    op_set(&ops[1], FIELD_SIZE, 1);
+    return op_get(world, FIELD_RMP) ? 2 : 1;
 }
 
 size_t script_generate(struct random *random, struct op *ops, size_t capacity)
@@ -525,7 +523,11 @@ size_t script_generate_for(struct random *random, enum script_theme theme, struc
     if (theme == SCRIPT_LOCKSTEP) wanted /= 2; /* what sizes do to each other takes few ops */
     wanted = min_u64(capacity, 2 + random_below(random, wanted));
     if (style.is_two_stage && draw_percent(random, 80)) {
-        count += generate_s1_backing(&context, ops + 1, capacity - 1);
+        struct op backing[2];
+        const size_t backed = min_u64(script_back_s1(&ops[0], backing), capacity - 1);
+
+        memcpy(ops + 1, backing, backed * sizeof(*ops));
+        count += backed;
         for (size_t i = 1; i < count; i++) script_context_note(&context, &ops[i]);
     }
     for (; count < wanted; count++) {

@@ -15,7 +15,9 @@ enum {
     LIMITED_MAX = 10,
     LEAVES_FEW = 24,
     LOOK_BACK = 3 * SCRIPT_LIVE_MAX,
-    WORLD_ONE_IN = 5
+    HARDWARE_ONE_IN = 3,
+    SWITCH_ONE_IN = 6,
+    BACKING_ONE_IN = 4,
 };
 
 /* The ops being changed. ops[0] is the world and stays in front. */
@@ -195,23 +197,43 @@ static void redraw_op(struct random *random, struct edit *edit)
     edit->ops[at] = script_generate_op(random, &style, &context);
 }
 
-/* The same ops on other hardware, or with another switch. */
+static void redraw_world_field(struct random *random, struct edit *edit, enum op_field field)
+{
+    op_set(&edit->ops[0], field, random_below(random, op_field_row(field)->max + 1));
+}
+
+/* A guest's tables need a place; a script that got stage 1 later lacks it. */
+static void back_s1(struct edit *edit)
+{
+    struct op backing[2];
+    size_t count;
+
+    if (!op_get(&edit->ops[0], FIELD_S1)) return;
+    count = script_back_s1(&edit->ops[0], backing);
+    if (edit->capacity - edit->count < count) return;
+    if (edit->count > 1 && memcmp(&edit->ops[1], &backing[0], sizeof(backing[0])) == 0) return;
+    open_gap(edit, 1, count);
+    memcpy(edit->ops + 1, backing, count * sizeof(*backing));
+}
+
+/*
+ * The same ops on other hardware, or with another switch: what coverage does not see and a child would inherit for
+ * ever.
+ */
 static void change_world(struct random *random, struct edit *edit)
 {
-    static const uint8_t fields[] = { FIELD_HW,
-                                      FIELD_HW,
-                                      FIELD_HW,
-                                      FIELD_S1,
+    static const uint8_t fields[] = { FIELD_S1,
                                       FIELD_CHECK_VALIDATED,
                                       FIELD_RECHECK_ON_HIT,
                                       FIELD_INVALIDATE_ON_RMPUPDATE,
                                       FIELD_SHARED_READ_CHECKED,
                                       FIELD_KEEP_WALK_CACHE,
                                       FIELD_IOTLB };
-    const enum op_field field = (enum op_field)fields[random_below(random, sizeof(fields))];
 
-    op_set(&edit->ops[0], field, random_below(random, op_field_row(field)->max + 1));
-    script_format_settle(&edit->ops[0]);
+    if (random_one_in(random, HARDWARE_ONE_IN)) redraw_world_field(random, edit, FIELD_HW);
+    if (random_one_in(random, SWITCH_ONE_IN))
+        redraw_world_field(random, edit, (enum op_field)fields[random_below(random, sizeof(fields))]);
+    if (random_one_in(random, BACKING_ONE_IN)) back_s1(edit);
 }
 
 static void mutate_once(struct random *random, struct edit *edit)
@@ -390,7 +412,7 @@ size_t script_mutate_for(struct random *random, enum script_theme theme, struct 
     /* Little to change in a script that does nothing. */
     if (count < 3) return script_generate_for(random, theme, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
-    if (theme == SCRIPT_LOCKSTEP && random_one_in(random, WORLD_ONE_IN)) change_world(random, &edit);
+    if (theme == SCRIPT_LOCKSTEP) change_world(random, &edit);
     repair(random, &edit);
     return edit.count;
 }
