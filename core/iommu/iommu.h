@@ -125,6 +125,9 @@ void iommu_walk_on(const struct iommu_table *table, const struct iommu_memory *m
 struct iommu_leaf iommu_walk_physmem(const struct iommu_table *table, const struct physmem *memory, uint64_t input,
                                      enum iommu_access access);
 
+/* The address that hardware reads from an item at `level`: of a table, or of a leaf's first byte. 0: it is neither. */
+uint64_t iommu_item_address(const struct iommu_table *table, uint64_t item, unsigned level);
+
 /* Is there a walker for this format token? */
 static inline bool iommu_has_walker(const char *format)
 {

@@ -22,6 +22,19 @@ const char *iommu_walker_name(const struct iommu_walker *walker)
     return walker->name;
 }
 
+uint64_t iommu_item_address(const struct iommu_table *table, uint64_t item, unsigned level)
+{
+    struct item_meaning meaning;
+
+    switch (table->walker->format->decode(table, item & ~table->c_bit_mask, level, &meaning)) {
+    case ITEM_TABLE:
+    case ITEM_LEAF: return meaning.address;
+    case ITEM_EMPTY:
+    case ITEM_RESERVED: break;
+    }
+    return 0;
+}
+
 enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t bits)
 {
     uint64_t found = 0;

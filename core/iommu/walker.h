@@ -14,7 +14,7 @@
 #include "iommu/iommu.h"
 
 /* The formats that have a walker: X(token). */
-#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss)
+#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss) X(riscv64) X(riscv64_s2)
 
 enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
 

@@ -28,6 +28,8 @@ struct oracle_format {
     unsigned granule_shift;             /* smallest leaf */
     unsigned index_bits;                /* of a table below the top */
     unsigned max_level;                 /* highest level a top table can have */
+    unsigned top_extra_bits;            /* index bits that a top table has beyond index_bits */
+    bool width_says_top;                /* the input width says the top level, and nothing else does */
     uint64_t leaf_sizes[ORACLE_LEVELS]; /* bitmap of leaf sizes by level, single items and runs */
     uint64_t contiguous_sizes;          /* of these, what a table without the contiguous switch lacks */
     bool read_is_implied;               /* every leaf is readable */

@@ -1,4 +1,4 @@
-/* What the oracle knows of each format: leaf sizes and capabilities, no bits. Sources: formats.md 1.0 to 1.2, 6. */
+/* What the oracle knows of each format: leaf sizes and capabilities, no bits. Sources: formats.md 1.0 to 1.4, 6. */
 #include "base/bits.h"
 #include "oracle/oracle_internal.h"
 
@@ -38,6 +38,33 @@ static const struct oracle_format formats[] = {
         .max_level = 4,
         .leaf_sizes = { SIZE(12), SIZE(21), SIZE(30) },
         .dirty_is_readable = true,
+        .can_resize = true,
+        .can_exchange = true,
+    },
+    {
+        .name = "riscv64",
+        .granule_shift = 12,
+        .index_bits = 9,
+        .max_level = 4,
+        .width_says_top = true,
+        .leaf_sizes = { SIZE(12) | SIZE(16), SIZE(21), SIZE(30), SIZE(39), SIZE(48) },
+        .contiguous_sizes = SIZE(16),
+        .read_is_implied = true, /* W without R is reserved */
+        .starts_dirty = true,
+        .can_resize = true,
+        .can_exchange = true,
+    },
+    {
+        .name = "riscv64_s2",
+        .granule_shift = 12,
+        .index_bits = 9,
+        .max_level = 4,
+        .top_extra_bits = 2,
+        .width_says_top = true,
+        .leaf_sizes = { SIZE(12) | SIZE(16), SIZE(21), SIZE(30), SIZE(39), SIZE(48) },
+        .contiguous_sizes = SIZE(16),
+        .read_is_implied = true, /* W without R is reserved */
+        .starts_dirty = true,
         .can_resize = true,
         .can_exchange = true,
     },

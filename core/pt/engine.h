@@ -78,6 +78,8 @@ bool engine_is_usable(const struct engine *engine);
  *   amdv1   start level 2 growing, 64-bit VA, 52-bit OA, force coherence, flush range
  *   x86_64  4 levels, 47-bit VA, 52-bit OA, no sign extension, flush range
  *   vtdss   4 levels, 48-bit VA, 52-bit OA, force coherence, flush range
+ *   riscv64     Sv48, sign extended, 56-bit OA, NAPOT 64K, flush range
+ *   riscv64_s2  Sv48x4 (50-bit VA, root of 16K), 56-bit OA, NAPOT 64K, flush range
  * pool, hooks and context are left for the caller.
  */
 struct pt_config engine_default_config(const struct engine *engine);

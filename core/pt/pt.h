@@ -75,7 +75,7 @@ struct pt_hooks {
 struct pt_config {
     unsigned va_bits;             /* input address width, 1 .. format's maximum */
     unsigned oa_bits;             /* output address width, 1 .. format's maximum */
-    unsigned top_level;           /* amdv1: start level 1..5; x86_64: 3 or 4 */
+    unsigned top_level;           /* amdv1: start level 1..5; x86_64: 3 or 4; riscv64: 0, or what va_bits says */
     uint32_t features;            /* enum pt_feature, ORed */
     unsigned c_bit;               /* number of the memory-encryption bit, 12..51; 0 = off */
     uint64_t page_sizes;          /* allowed leaf sizes, ANDed into what the format offers; 0 = all */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", NULL };
+static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", NULL };
 static const char *const hw_names[] = { "amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off", NULL };
 static const char *const policy_names[] = { "script", NULL };
 static const char *const stage_names[] = { "default", "s1", "s2", NULL };
@@ -63,7 +63,7 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                         "C-bit side of the access; default = yes on a trusted device" },
     [FIELD_COUNT_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, U64_MAX, NULL,
                         "this many table allocations succeed, later ones fail" },
-    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, 2, 0, format_names,
+    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, 4, 0, format_names,
                        "of the host's tables: S2, or the only stage" },
     [FIELD_HW] = { "hw", 0, 12, 4, 0, FORM_NAMES, 0, 6, 0, hw_names, "what the IOMMU does with RMP page sizes" },
     [FIELD_POLICY] = { "policy", 0, 16, 5, 0, FORM_NAMES, 0, 0, 0, policy_names,
@@ -89,7 +89,7 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
     [FIELD_SMALL_VA] = { "small_va", 0, 29, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
                          "amdv1 as Linux 7.2: small widths and start level 5" },
     [FIELD_SIGN_EXTEND] = { "sign_extend", 0, 30, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
-                            "x86_64: two halves, as on a CPU" },
+                            "x86_64: two halves, as on a CPU; riscv64 always" },
     [FIELD_FORCE_COHERENCE] = { "force_coherence", 0, 31, 2, 0, FORM_NAMES, 0, 2, 0, default_no_yes,
                                 "FC bit in leaves; default = yes for amdv1" },
     [FIELD_RECHECK_ON_HIT] = { "recheck_on_hit", 0, 33, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,

@@ -253,7 +253,9 @@ static void names_and_page_sizes_end_where_the_table_ends(void **state)
     assert_string_equal(op_format_name(0), "amdv1");
     assert_string_equal(op_format_name(1), "x86_64");
     assert_string_equal(op_format_name(2), "vtdss");
-    assert_null(op_format_name(3));
+    assert_string_equal(op_format_name(3), "riscv64");
+    assert_string_equal(op_format_name(4), "riscv64_s2");
+    assert_null(op_format_name(5));
     assert_string_equal(op_hw_name(6), "off");
     assert_null(op_hw_name(7));
     assert_string_equal(op_policy_name(0), "script");

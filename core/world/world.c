@@ -75,6 +75,16 @@ static void widen(struct host_config *host, unsigned default_top)
     host->pt.va_bits += host->engine->geometry.index_bits * (host->pt.top_level - default_top);
 }
 
+/* Where the input width says the top level: a width alone, without top_level=, brings its top. */
+static void follow_width(struct pt_config *config, const char *name)
+{
+    const struct oracle_format *format = oracle_find_format(name);
+    const unsigned below_top = format->granule_shift + format->top_extra_bits + format->index_bits;
+
+    if (format->width_says_top && config->va_bits >= below_top)
+        config->top_level = (config->va_bits - below_top) / format->index_bits;
+}
+
 static struct host_config host_config_of(const struct world *world, const struct op *op)
 {
     const char *name = world->engine_name ? world->engine_name : op_format_name((unsigned)op_get(op, FIELD_FORMAT));
@@ -100,6 +110,7 @@ static struct host_config host_config_of(const struct world *world, const struct
     }
     widen(&host, default_top);
     if (op_get(op, FIELD_VA_BITS)) pt->va_bits = (unsigned)op_get(op, FIELD_VA_BITS);
+    if (op_get(op, FIELD_VA_BITS) && !op_get(op, FIELD_TOP_LEVEL)) follow_width(pt, host.engine->format);
     if (flag(op, FIELD_SMALL_VA)) set_feature(pt, PT_SMALL_VA, true);
     if (coherence != PRIVATE_DEFAULT) set_feature(pt, PT_FORCE_COHERENCE, coherence == PRIVATE_YES);
     if (!flag(op, FIELD_CONTIGUOUS)) set_feature(pt, PT_NAPOT_64K | PT_CONTIGUOUS, false);
@@ -422,10 +433,10 @@ static void append_rmp_entry(struct world *world, uint64_t address)
 /* The engine trusts its tables; it is asked only where every table on the way is one. */
 static bool leads_through_tables(const struct world_table *table, const struct iommu_leaf *walk)
 {
-    const uint64_t address_bits = UINT64_C(0x000ffffffffff000) & ~table->c_bit_mask;
-
     for (unsigned i = 0; i + 1 < walk->reads; i++) {
-        if (!table_pool_is_live(table->pt.pool, walk->items[i] & address_bits)) return false;
+        if (!table_pool_is_live(table->pt.pool,
+                                iommu_item_address(&table->walk, walk->items[i], table->walk.top_level - i)))
+            return false;
     }
     /* Behind an item that hardware refuses, an engine may go on to anywhere. */
     return walk->fault != IOMMU_NO_MEMORY && walk->fault != IOMMU_RESERVED_BITS;

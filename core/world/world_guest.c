@@ -83,7 +83,6 @@ static bool fetch_faults(const struct dma *dma, uint64_t page, bool *is_elsewher
 
 bool world_guest_path_faults(const struct dma *dma)
 {
-    const uint64_t address_bits = UINT64_C(0x000ffffffffff000); /* formats.md 1.2 */
     const struct iommu_leaf walk = world_walk(dma->s1, dma->access.address);
     uint64_t page = dma->s1->walk.root;
 
@@ -92,7 +91,7 @@ bool world_guest_path_faults(const struct dma *dma)
 
         if (fetch_faults(dma, page, &is_elsewhere)) return true;
         if (is_elsewhere) return false;
-        page = walk.items[i] & address_bits;
+        page = iommu_item_address(&dma->s1->walk, walk.items[i], dma->s1->walk.top_level - i);
     }
     return false;
 }
@@ -107,7 +106,6 @@ bool world_guest_tables_explain(const struct dma *dma, const struct iommu_outcom
 void world_look_at_host_tables(struct dma *dma)
 {
     const struct world *world = dma->world;
-    const uint64_t address_bits = UINT64_C(0x000ffffffffff000) & ~dma->s2->c_bit_mask;
     const uint64_t needed = dma->access.is_write ? 0x60 : 0x20; /* D and A, formats.md 1.1 */
     struct oracle_translation path;
     struct iommu_leaf walk;
@@ -119,7 +117,8 @@ void world_look_at_host_tables(struct dma *dma)
     if (path.fault) return;
     walk = world_walk(dma->s2, path.gpa);
     if (walk.reads == 0) return;
-    table = walk.reads == 1 ? dma->s2->walk.root : walk.items[walk.reads - 2] & address_bits;
+    table = walk.reads == 1 ? dma->s2->walk.root
+                            : iommu_item_address(&dma->s2->walk, walk.items[walk.reads - 2], walk.level + 1);
     if (!ownership_lookup(&world->ownership, table).assigned) return;
     dma->block = (walk.items[walk.reads - 1] & needed) == needed ? BLOCK_STALE_ONLY : BLOCK_SURE;
 }
