@@ -245,7 +245,7 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
         decoded->software_bits = FMT(flushed_bit)() | FMT(hardware_bits)();
     } else if (decoded->kind == PT_LEAF) {
         FMT(attrs)(pt, PT_READ | PT_WRITE | PT_MMIO, &both_attrs);
-        FMT(attrs)(pt, PT_WRITE | PT_MMIO, &write_attrs);
+        FMT(attrs)(pt, PT_WRITE | PT_MMIO | PT_NOEXEC, &write_attrs);
         if (FMT(attrs)(pt, PT_READ | PT_MMIO, &read_attrs) != 0) read_attrs = both_attrs; /* PT_FORCE_WRITEABLE */
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);

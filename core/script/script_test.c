@@ -173,7 +173,8 @@ static void a_record_is_little_endian(void **state)
     assert_int_equal(script_encode(&op, 1, bytes, OP_RECORD_BYTES - 1), 0);
 }
 
-/* The numbers of one script, written down once: a seed must mean the same script with every compiler. */
+/* The numbers of one script, written down once: a seed must mean the same script with every compiler. A format more
+ * changes them. */
 static void a_seed_means_one_script_with_every_compiler(void **state)
 {
     struct random random = random_seeded(7);
@@ -190,7 +191,7 @@ static void a_seed_means_one_script_with_every_compiler(void **state)
             for (unsigned word = 0; word < 3; word++) hash = (hash ^ ops[at].operand[word]) * UINT64_C(0x100000001b3);
         }
     }
-    assert_int_equal(hash, UINT64_C(0x6187750102f5ea1a));
+    assert_int_equal(hash, UINT64_C(0x4d23d8b6da03cfea));
 }
 
 static void generated_and_mutated_scripts_are_legal_and_fit(void **state)
