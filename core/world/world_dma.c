@@ -274,6 +274,16 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
                                               .walked_shift = smaller_shift(got->s1_shift, got->s2_shift) });
 }
 
+/* May the walk have used an item of before of stage 1? Then another page than the tables of now say was met. */
+static bool may_lead_elsewhere(const struct dma *dma, const struct iommu_outcome *got)
+{
+    struct oracle_leaf leaf;
+    unsigned index = 0;
+
+    return dma->s1 && got->from_walk_cache &&
+           (dma->s1->leftovers.overflowed || leftovers_next(&dma->s1->leftovers, dma->access.address, &index, &leaf));
+}
+
 /*
  * Hardware marks the S2 leaf in its walk, before it asks the RMP. A cached item of before may have had its mark
  * already: then the leaf of now gets none, and only a look at it tells.
@@ -284,6 +294,10 @@ static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, uint6
     struct oracle_leaf leaf;
 
     if (!dma->access.is_write || !oracle->config.format->dirty_is_readable) return;
+    if (may_lead_elsewhere(dma, got)) {
+        world_adopt_dirty(dma->s2);
+        return;
+    }
     if (may_be_old(dma, got, gpa) ? world_walk(dma->s2, gpa).dirty : oracle_find(oracle, gpa, &leaf))
         oracle_set_dirty(oracle, gpa, true);
 }
