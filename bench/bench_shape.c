@@ -7,29 +7,29 @@
 
 #define SIZE(shift) (UINT64_C(1) << (shift))
 #define SIZES_4K    (SIZE(12) | SIZE(21) | SIZE(30))
-#define CONTIGUOUS  (UINT64_C(1) << 52)
 #define EVERYTHING  UINT64_MAX
 #define ARM_SIZES   (SIZES_4K | SIZE(16) | SIZE(25) | SIZE(34)) /* runs of 16 at every level */
 #define ARM_16K     (SIZE(14) | SIZE(21) | SIZE(25) | SIZE(30)) /* runs of 128 and of 32 */
 #define ARM_64K     (SIZE(16) | SIZE(21) | SIZE(29) | SIZE(34)) /* runs of 32; 4T would need 52 bits */
 #define RISCV_SIZES (SIZES_4K | SIZE(16) | SIZE(39))            /* Sv48 with Svnapot */
-#define FAKE_SIZES  UINT64_C(0x00007f7ffffff800)                /* as the mock of formats.md 1.5 */
-#define AMDV1_SIZES UINT64_C(0x000fff7ffffff000)                /* each power of two 4K .. 2^51 but 512G */
+#define FAKE_SIZES                                                                                                     \
+    (SIZE(11) | SIZE(13) | SIZE(16) | SIZE(20) | SIZE(23) | SIZE(29) | SIZE(30) | SIZE(33) | SIZE(39)) /* fake.h 3 */
+#define AMDV1_SIZES UINT64_C(0x000fff7ffffff000) /* each power of two 4K .. 2^51 but 512G */
 
 /* formats.md 1.1 .. 1.6; what a plain name means: engine.h. */
 static const struct bench_format formats[] = {
-    { "amdv1", 12, 9, AMDV1_SIZES, 2, 0, EVERYTHING },
-    { "x86_64", 12, 9, SIZES_4K, 3, 0, EVERYTHING },
-    { "vtdss", 12, 9, SIZES_4K, 3, 0, SIZES_4K },
-    { "riscv64", 12, 9, RISCV_SIZES, 3, 0, RISCV_SIZES },
-    { "riscv64_s2", 12, 9, RISCV_SIZES, 3, 0, RISCV_SIZES },
-    { "armv8", 12, 9, ARM_SIZES, 3, CONTIGUOUS, ARM_SIZES },
-    { "armv8_16k", 14, 11, ARM_16K, 2, CONTIGUOUS, ARM_16K },
-    { "armv8_64k", 16, 13, ARM_64K, 2, CONTIGUOUS, ARM_64K },
-    { "armv8_s2", 12, 9, ARM_SIZES, 3, CONTIGUOUS, ARM_SIZES },
-    { "armv8_s2_16k", 14, 11, ARM_16K, 2, CONTIGUOUS, ARM_16K },
-    { "armv8_s2_64k", 16, 13, ARM_64K, 2, CONTIGUOUS, ARM_64K },
-    { "fake", 11, 9, FAKE_SIZES, 3, 0, SIZE(11) | SIZE(12) | SIZE(20) | SIZE(29) },
+    { "amdv1", 12, 9, AMDV1_SIZES, 2, RUNS_OF_ONE_WORD, EVERYTHING },
+    { "x86_64", 12, 9, SIZES_4K, 3, RUNS_NONE, EVERYTHING },
+    { "vtdss", 12, 9, SIZES_4K, 3, RUNS_NONE, SIZES_4K },
+    { "riscv64", 12, 9, RISCV_SIZES, 3, RUNS_OF_ONE_WORD, RISCV_SIZES },
+    { "riscv64_s2", 12, 9, RISCV_SIZES, 3, RUNS_OF_ONE_WORD, RISCV_SIZES },
+    { "armv8", 12, 9, ARM_SIZES, 3, RUNS_OF_ARM, ARM_SIZES },
+    { "armv8_16k", 14, 11, ARM_16K, 2, RUNS_OF_ARM, ARM_16K },
+    { "armv8_64k", 16, 13, ARM_64K, 2, RUNS_OF_ARM, ARM_64K },
+    { "armv8_s2", 12, 9, ARM_SIZES, 3, RUNS_OF_ARM, ARM_SIZES },
+    { "armv8_s2_16k", 14, 11, ARM_16K, 2, RUNS_OF_ARM, ARM_16K },
+    { "armv8_s2_64k", 16, 13, ARM_64K, 2, RUNS_OF_ARM, ARM_64K },
+    { "fake", 11, 9, FAKE_SIZES, 3, RUNS_OF_FAKE, FAKE_SIZES },
 };
 
 static const struct bench_shape shapes[] = {
@@ -47,6 +47,20 @@ const struct bench_format *bench_format_find(const char *name)
         if (strcmp(formats[i].name, name) == 0) return &formats[i];
     }
     return NULL;
+}
+
+struct bench_run_word bench_run_word(const struct bench_format *format, unsigned level, unsigned run_shift)
+{
+    const unsigned level_shift = bench_level_shift(format, level);
+
+    if (format->runs == RUNS_OF_ARM)
+        return (struct bench_run_word){ bit(52), run_shift > 0 ? bit(52) : 0, bit(level_shift) };
+    CHECK(format->runs == RUNS_OF_FAKE);
+    return (struct bench_run_word){
+        .mask = UINT64_C(15) << (6 + 2 * level),
+        .value = (uint64_t)run_shift << (6 + 2 * level),
+        .step = bit(level_shift - 11 + 12 + 3 * level),
+    };
 }
 
 const struct bench_shape *bench_shape_at(unsigned index)

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the items of a leaf of several items hold. */
+enum bench_runs {
+    RUNS_NONE,
+    RUNS_OF_ONE_WORD, /* formats.md 2.7: each the same */
+    RUNS_OF_ARM,      /* advancing addresses, and the contiguous hint */
+    RUNS_OF_FAKE,     /* advancing addresses, and log2 of the items (fake.h 2) */
+};
+
 /* A format in its default configuration. A new format is one row of the table in bench_shape.c. */
 struct bench_format {
     const char *name;
@@ -19,9 +27,7 @@ struct bench_format {
     /* The lowest level whose tables may be shared by places that are far apart: the root, or what is below it where
      * the root has too few items (armv8_16k: 2). */
     unsigned shared_level;
-    /* Set in every item of a run and in no other, where the items of a run hold advancing addresses. 0: the items of a
-     * run are the same word. */
-    uint64_t run_mark;
+    enum bench_runs runs;
     uint64_t sweep; /* n of the 1x2^n cases that every build and state has; the others are warm-general only */
 };
 
@@ -60,6 +66,15 @@ bool bench_shape_fit(const struct bench_format *format, const struct bench_shape
 
 /* Is the shape measured in the vector build and cold too, or warm with general registers only? */
 bool bench_shape_is_everywhere(const struct bench_format *format, const struct bench_shape *shape);
+
+/* What tells the items of a run of 2^run_shift items, where addresses advance: the bits of `mask` are `value`, and each
+ * word is the one before plus `step`. */
+struct bench_run_word {
+    uint64_t mask, value, step;
+};
+
+/* runs: RUNS_OF_ARM or RUNS_OF_FAKE. */
+struct bench_run_word bench_run_word(const struct bench_format *format, unsigned level, unsigned run_shift);
 
 /* "4K", "512M", "1G", for 2^shift bytes, shift 10 .. 39. */
 const char *bench_size_name(unsigned shift, char text[SHAPE_NAME_BYTES]);

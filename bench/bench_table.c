@@ -225,18 +225,19 @@ struct item_reader {
 };
 
 /*
- * Leaf sizes are told apart without decoding items. A run of one word (formats.md 2.7: AMD): the same in each item,
- * and two leaves cannot be, as they lead to different places. Arm: each word is the one before and an item's bytes, and
- * the mark is in all items of a run and in no other.
+ * Leaf sizes are told apart without decoding items. A run of one word: the same in each item, and two leaves cannot be,
+ * as they lead to different places. Advancing runs: each word is the one before and a step, and says what run it is of.
  */
 static bool word_is_right(const struct item_reader *reader, const struct pt_item *item, uint64_t index)
 {
-    const struct bench_table *table = reader->table;
+    const struct bench_format *format = reader->table->format;
     const bool starts_leaf = index % reader->items_per_leaf == 0;
+    struct bench_run_word word;
 
-    if (!table->format->run_mark) return starts_leaf != (reader->items > 0 && item->raw == reader->raw);
-    if (index > 0 && item->raw - reader->raw != bench_item_span(table->format, table->leaf_level)) return false;
-    return !(item->raw & table->format->run_mark) == (reader->items_per_leaf == 1);
+    if (format->runs == RUNS_NONE || format->runs == RUNS_OF_ONE_WORD)
+        return starts_leaf != (reader->items > 0 && item->raw == reader->raw);
+    word = bench_run_word(format, reader->table->leaf_level, log2_floor(reader->items_per_leaf));
+    return (item->raw & word.mask) == word.value && (index == 0 || item->raw - reader->raw == word.step);
 }
 
 static void read_item(void *context, const struct pt_item *item)
