@@ -2,13 +2,21 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import { after, before, test as nodeTest } from "node:test";
 import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WIDTHS = [1280, 360];
 const SCHEMES = ["light", "dark"];
+const WANTED = process.env.PAGE_TEST ?? "";
 let browser;
+let registered = 0;
+
+const test = (name, work) => {
+  if (!name.includes(WANTED)) return;
+  registered += 1;
+  nodeTest(name, { timeout: 120_000 }, work);
+};
 
 before(async () => {
   const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
@@ -90,6 +98,7 @@ test("a broken page is seen to be broken: each check above can fail", async () =
 test("what is not a script of the page cannot run, even if it got into the markup", async () => {
   await withPage({}, async (page, seen) => {
     const refused = page.evaluate(() => new Promise((done) => {
+      setTimeout(done, 5000, "nothing");
       document.addEventListener("securitypolicyviolation", (event) => done(event.violatedDirective), { once: true });
       document.body.append(Object.assign(document.createElement("script"), { textContent: "alert(3)" }));
     }));
@@ -168,6 +177,33 @@ test("charts are drawn, and drawn again in other colours when the scheme changes
   });
 });
 
+test("pointing at each chart says what is there, in text and never in markup", async () => {
+  for (const name of ["history", "hostile"]) {
+    await withPage({ name }, async (page, seen) => {
+      await drawAll(page);
+      for (const box of await page.locator("[data-chart]").all()) {
+        await box.scrollIntoViewIfNeeded();
+        const tip = box.locator("> div").last();
+        // Middles of what is drawn, the last first: marks lie above axes. A canvas answers everywhere.
+        const spots = await box.evaluate((element) => {
+          const frame = element.getBoundingClientRect();
+          const drawn = [...element.querySelectorAll("path")].reverse().slice(0, 60).map((path) => path.getBoundingClientRect());
+          const middles = drawn.filter((at) => at.width < 400).map((at) => ({ x: at.x - frame.x + at.width / 2, y: at.y - frame.y + at.height / 2 }));
+          return [...middles, { x: frame.width / 2, y: frame.height / 3 }];
+        });
+        let told = false;
+        for (const position of spots) {
+          await box.hover({ position, force: true });
+          told = (await tip.isVisible()) && (await tip.textContent()).trim() !== "";
+          if (told) break;
+        }
+        assert.ok(told, `${await box.getAttribute("data-chart")}: nothing is said`);
+      }
+      assert.deepEqual(seen, { errors: [], requests: [], dialogs: [] });
+    });
+  }
+});
+
 test("500 runs of history: time to a page that can be used (goal: a second), and to the chart of another case", async (t) => {
   await withPage({ name: "history" }, async (page) => {
     const timing = await page.evaluate(() => performance.getEntriesByType("navigation")[0].toJSON());
@@ -200,3 +236,5 @@ test("without scripts every row is there, the sweep is drawn and nothing pretend
     assert.equal(await page.locator(".steps").first().isVisible(), true);
   });
 });
+
+if (registered === 0) throw new Error(`no test has "${WANTED}" in its name`);

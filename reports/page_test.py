@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 """
 The page in a browser: makes pages of the stored result, of one with 500 runs of history and of a hostile one, and has
-page_test.mjs open them. Exit 77 (skipped) where Node, Chromium or reports/node_modules is missing: scripts/setup --with pages.
+page_test.mjs open them. An argument: only the tests with it in their name. Exit 77 (skipped) where Node, Chromium or
+reports/node_modules is missing: scripts/setup --with pages.
 """
 
 import copy
@@ -96,7 +97,7 @@ def main():
         save(folder, "plain", page.render(result, None, ([], {}), scripts))
         save(folder, "history", with_history(result, scripts))
         save(folder, "hostile", hostile(result, scripts))
-        environment = {**os.environ, "CHROMIUM": shutil.which("chromium"), "PAGES": folder}
+        environment = {**os.environ, "CHROMIUM": shutil.which("chromium"), "PAGES": folder, "PAGE_TEST": " ".join(sys.argv[1:])}
         command = ["node", "--test", "--test-reporter=spec", os.path.join(HERE, "page_test.mjs")]
         return subprocess.run(command, env=environment, check=False).returncode
 

@@ -4,6 +4,7 @@
 import base64
 import copy
 import hashlib
+import json
 import os
 import re
 import unittest
@@ -292,6 +293,11 @@ class SafetyTest(ResultCase):
         self.assertEqual((after.open, after.loads), ([], []))
         self.assertEqual(len(after.rows), len(before.rows))
         self.assertIn("<!--", after.charts["hyperfine"]["categories"][0])
+
+    def test_data_for_the_scripts_cannot_end_its_element_and_reads_back_the_same(self):
+        text = str(page.data_block({HOSTILE: [HOSTILE]}))
+        self.assertIsNone(re.search(r"[<>&]", text))
+        self.assertEqual(json.loads(text), {HOSTILE: [HOSTILE]})
 
     def test_a_flamegraph_that_could_run_or_load_something_is_left_out(self):
         good = self.result["flamegraph"]

@@ -48,6 +48,52 @@ class ScriptsTest(unittest.TestCase):
             self.assertIn("missing: no-such-package other\n", result.stderr)
             self.assertIn("apt-get install -y --no-install-recommends no-such-package other\n", result.stderr)
 
+    def test_setup_runs_npm_only_when_the_lock_file_asks_for_it(self):
+        with self.tree("dpkg\n") as root:
+            call = self.with_npm(root, "echo called $* >> ../calls && mkdir -p node_modules")
+            for expected in (1, 1):
+                self.assertEqual(call("--with", "pages").returncode, 0)
+                self.assertEqual(self.calls(root), expected)
+            self.assertEqual(call("--with", "echarts").returncode, 0)  # all of it serves for a part
+            self.assertEqual(self.calls(root), 1)
+            with open(os.path.join(root, "reports", "package-lock.json"), "a", encoding="utf-8") as file:
+                file.write("\n")
+            self.assertEqual(call("--check", "--with", "pages").returncode, 2)
+            self.assertEqual(call("--with", "pages").returncode, 0)
+            self.assertEqual(self.calls(root), 2)
+
+    def test_setup_goes_on_without_echarts_and_not_without_what_tests_pages(self):
+        with self.tree("dpkg\n") as root:
+            call = self.with_npm(root, "false")
+            without = call("--with", "echarts")
+            self.assertEqual(without.returncode, 0)
+            self.assertIn("pages will have no ECharts", without.stderr)
+            self.assertEqual(call("--with", "pages").returncode, 2)
+
+    def with_npm(self, root, body):
+        """A tree with a lock file and an npm of ours; returns how to call its setup."""
+        for folder in ("reports", "bin"):
+            os.mkdir(os.path.join(root, folder))
+        for name, text in (
+            ("scripts/packages-echarts.txt", "nodejs sh\n"),
+            ("scripts/packages-pages.txt", "nodejs sh\n"),
+            ("reports/package-lock.json", "{}\n"),
+            ("bin/npm", f"#!/bin/sh\n{body}\n"),
+        ):
+            with open(os.path.join(root, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.chmod(os.path.join(root, "bin", "npm"), 0o755)
+        environment = {**os.environ, "PATH": f"{root}/bin:{os.environ['PATH']}"}
+        return lambda *arguments: run(os.path.join(root, "scripts", "setup"), *arguments, env=environment)
+
+    def calls(self, root):
+        with open(os.path.join(root, "calls"), encoding="utf-8") as file:
+            return len(file.readlines())
+
+    def test_report_refuses_to_do_nothing_and_a_history_that_is_not_there(self):
+        self.assertIn("DIR", self.refused("report"))
+        self.assertIn("no such file", self.refused("report", "--history", "/nonexistent/history.sqlite", "x"))
+
     def test_symbols_finds_writable_globals_and_clocks(self):
         """One of each, and read-only data that must not be taken for them."""
         source = (

@@ -60,7 +60,7 @@ def prepared(entry, script):
         **entry,
         "css": entry["finding"].lower().replace(" ", "-"),
         "first": moment(entry["first_seconds"]),
-        "said": said(script),
+        "said": [(name, text) for name, text in said(script) if text not in {step["words"] for step in entry["steps"]}],
         "file": entry["script"].rpartition("/")[2],
         "text": script,
         "download": "data:text/plain;charset=utf-8," + urllib.parse.quote(script, safe=""),
