@@ -187,7 +187,8 @@ class ReadingTest(unittest.TestCase):
         self.assertTrue(all(chosen.search(name) for name in QUICK_CASES))
         self.assertIsNone(chosen.search("map/amdv1/256x4K/cold"))
         self.assertIsNone(chosen.search("map/amdv1/256x4K/warm-vectors"))
-        self.assertEqual((MODES["quick"].fuzz_seconds, MODES["default"].fuzz_seconds >= 60), (20, True))
+        self.assertIn(MODES["quick"].fuzz_seconds, range(20, 31))
+        self.assertGreaterEqual(MODES["default"].fuzz_seconds, 60)
 
     def test_a_stopped_google_benchmark_file_is_salvaged(self):
         with tempfile.TemporaryDirectory() as folder:
