@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 enum {
+    SHIFT_2K = 11,
     SHIFT_4K = 12,
     SHIFT_2M = 21,
     SHIFT_1G = 30,

@@ -1,9 +1,10 @@
 /*
  * The IOTLB: finished translations with their size, set-associative, least recently used goes first.
  *
- * Three sizes live side by side, 4K, 2M and 1G; a lookup asks each size that is present, small before large, in the set
- * that the input's page number of that size selects. What is in here is what a device gets, right or stale: only
- * invalidations, evictions and fills remove entries. Reset and drop are O(1) by a generation in the tag.
+ * Sizes live side by side: 4K, 2M and 1G, and 2K where the granule of the tables is that small. A lookup asks each size
+ * that is present, small before large (2K last), in the set that the input's page number of that size selects. What is
+ * in here is what a device gets, right or stale: only invalidations, evictions and fills remove entries. Reset and drop
+ * are O(1) by a generation in the tag.
  *
  * Tag: domain, pasid and "guest" for translations through S1, private or shared (rmp.md 5.2). The ASID is not part of
  * it.
@@ -13,12 +14,12 @@
 #include "base/bits.h"
 #include "iommu/iommu.h"
 
-enum iotlb_size { IOTLB_4K, IOTLB_2M, IOTLB_1G, IOTLB_SIZES };
+enum iotlb_size { IOTLB_4K, IOTLB_2M, IOTLB_1G, IOTLB_2K, IOTLB_SIZES };
 
-/* 12, 21, 30. */
+/* 12, 21, 30; 11. */
 static inline unsigned iotlb_shift(enum iotlb_size size)
 {
-    return 12 + 9 * (unsigned)size;
+    return size == IOTLB_2K ? SHIFT_2K : SHIFT_4K + 9 * (unsigned)size;
 }
 
 /* Who the translation is for: domain 15:0, pasid 35:16, guest 36, private 37. */

@@ -180,7 +180,8 @@ static enum iotlb_size fill_size(const struct iommu_config *config, unsigned s1_
     case FILL_S1_S2: break;
     }
     if (shift >= SHIFT_1G) return IOTLB_1G;
-    return shift >= SHIFT_2M ? IOTLB_2M : IOTLB_4K;
+    if (shift >= SHIFT_2M) return IOTLB_2M;
+    return shift >= SHIFT_4K ? IOTLB_4K : IOTLB_2K;
 }
 
 static void describe_entry(const struct iotlb_entry *entry, struct iommu_outcome *outcome)

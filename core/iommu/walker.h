@@ -14,7 +14,7 @@
 #include "iommu/iommu.h"
 
 /* The formats that have a walker: X(token). */
-#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss) X(riscv64) X(riscv64_s2)
+#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss) X(riscv64) X(riscv64_s2) X(fake)
 
 enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
 
@@ -34,6 +34,7 @@ struct walk_format {
     unsigned top_extra_bits; /* a top table may have this many index bits more (concatenated tables) */
     uint64_t accessed, dirty, forced_coherent; /* bits of an item; 0 = the format has none */
     bool accessed_in_tables;                   /* hardware marks table items too */
+    unsigned marks_step;                       /* accessed and dirty are this many bits further up with each level */
     /* The C-bit is stripped from `item` already. `meaning` is set for tables (but for shift) and leaves. */
     enum item_kind (*decode)(const struct iommu_table *table, uint64_t item, unsigned level,
                              struct item_meaning *meaning);
@@ -183,17 +184,30 @@ WALK_INLINE void walk_fail(const struct walk_job *job, const struct walk_step *s
     leaf->reads = step->reads;
 }
 
+/* Where hardware marks the item that the walk is at. */
+WALK_INLINE uint64_t walk_accessed(const struct walk_format *format, const struct walk_step *step)
+{
+    return format->accessed << format->marks_step * step->level;
+}
+
+WALK_INLINE uint64_t walk_dirty(const struct walk_format *format, const struct walk_step *step)
+{
+    return format->dirty << format->marks_step * step->level;
+}
+
 /* What an access sets in its leaf. */
 WALK_INLINE uint64_t walk_leaf_marks(const struct walk_format *format, const struct walk_job *job,
                                      const struct walk_step *step)
 {
-    if (job->access != IOMMU_WRITE) return format->accessed;
-    if (FAULT(WALK_FORGETS_DIRTY) && job->path && (step->item & format->accessed) &&
-        (step->item & format->dirty) != format->dirty) {
+    const uint64_t accessed = walk_accessed(format, step);
+    const uint64_t dirty = walk_dirty(format, step);
+
+    if (job->access != IOMMU_WRITE) return accessed;
+    if (FAULT(WALK_FORGETS_DIRTY) && job->path && (step->item & accessed) && (step->item & dirty) != dirty) {
         fault_triggered();
-        return format->accessed;
+        return accessed;
     }
-    return format->accessed | format->dirty;
+    return accessed | dirty;
 }
 
 /* The end of the path: output address, rights, A and D. False: the item changed under the walk. */
@@ -218,7 +232,7 @@ WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk
     leaf->shift = meaning->shift;
     leaf->readable = readable;
     leaf->writable = writable;
-    leaf->dirty = (step->item & format->dirty) != 0;
+    leaf->dirty = (step->item & walk_dirty(format, step)) != 0;
     leaf->forced_coherent = (step->item & format->forced_coherent) != 0;
     leaf->encrypted = (step->item & job->table->c_bit_mask) != 0;
     leaf->level = step->level;
@@ -297,7 +311,7 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
         }
         CHECK(step.level > 0);
         if (format->accessed_in_tables && table->set_accessed_dirty) {
-            const enum walk_mark mark = walk_mark(job, &step, format->accessed);
+            const enum walk_mark mark = walk_mark(job, &step, walk_accessed(format, &step));
 
             if (mark == MARK_FAULTED) walk_fail(job, &step, IOMMU_NO_MEMORY);
             if (mark != MARKED) return mark == MARK_FAULTED;

@@ -5,8 +5,8 @@
 
 /*
  * key = first input byte | who:
- *   63     12 11   10       9     8 7   6                 0
- *  |  input  | - |domain|private|size|number of the pasid |   (0 without S1)
+ *   63     11   10       9     8 7   6                 0
+ *  |  input  |domain|private|size|number of the pasid |   (0 without S1)
  *
  * word[0] = hpa | class and rights in bits 3:0, word[1] = gpa.
  */
@@ -22,19 +22,22 @@ enum {
     PASID_UNKNOWN = 0x7f,
 };
 
+/* 4K, 2M, 1G, 2K. */
 static unsigned size_code(unsigned shift)
 {
-    return (shift - SHIFT_4K) / 9;
+    return shift == SHIFT_2K ? 3 : (shift - SHIFT_4K) / 9;
 }
 
 static unsigned shift_of_key(uint64_t key)
 {
-    return SHIFT_4K + 9 * (key >> KEY_SIZE_SHIFT & 3);
+    const unsigned code = key >> KEY_SIZE_SHIFT & 3;
+
+    return code == 3 ? SHIFT_2K : SHIFT_4K + 9 * code;
 }
 
 static uint64_t base_of_key(uint64_t key)
 {
-    return align_down(key, SHIFT_4K);
+    return align_down(key, SHIFT_2K);
 }
 
 void fills_reset(struct fills *fills)
@@ -105,7 +108,7 @@ bool fills_find(const struct fills *fills, const struct fill_tag *tag, uint64_t 
     *fill = (struct fill){
         .input = base_of_key(item->key),
         .gpa = item->word[1],
-        .hpa = align_down(item->word[0], SHIFT_4K),
+        .hpa = align_down(item->word[0], SHIFT_2K),
         .shift = shift,
         .s2_is_large = item->word[0] & WORD_LARGE,
         .readable = item->word[0] & WORD_READABLE,
@@ -236,7 +239,7 @@ static void drop_by_hpa(struct sorted *set, uint64_t first, uint64_t last)
     while (more) {
         const struct sorted_item *item = sorted_at(set, place);
 
-        if (meets(align_down(item->word[0], SHIFT_4K), shift_of_key(item->key), first, last))
+        if (meets(align_down(item->word[0], SHIFT_2K), shift_of_key(item->key), first, last))
             more = sorted_erase(set, &place);
         else
             more = sorted_next(set, &place);

@@ -107,7 +107,8 @@ static unsigned smaller_leaf(const struct oracle_translation *path)
     const unsigned shift = path->s1_shift && path->s1_shift < path->s2_shift ? path->s1_shift : path->s2_shift;
 
     if (shift >= SHIFT_1G) return SHIFT_1G;
-    return is_large(shift) ? SHIFT_2M : SHIFT_4K;
+    if (is_large(shift)) return SHIFT_2M;
+    return shift >= SHIFT_4K ? SHIFT_4K : SHIFT_2K;
 }
 
 static enum s1_class s1_class_of(const struct oracle_translation *path)

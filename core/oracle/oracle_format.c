@@ -68,6 +68,16 @@ static const struct oracle_format formats[] = {
         .can_resize = true,
         .can_exchange = true,
     },
+    {
+        .name = "fake",
+        .granule_shift = 11,
+        .index_bits = 9,
+        .max_level = 4,
+        .leaf_sizes = { SIZE(11) | SIZE(13) | SIZE(16), SIZE(20) | SIZE(23), SIZE(29) | SIZE(30) | SIZE(33), SIZE(39) },
+        .dirty_is_readable = true,
+        .can_resize = true,
+        .can_exchange = true,
+    },
 };
 
 const struct oracle_format *oracle_find_format(const char *name)

@@ -14,7 +14,8 @@
     X(x86_64, 47, 52, 3, PT_FLUSH_RANGE)                                                                               \
     X(vtdss, 48, 52, 3, PT_FORCE_COHERENCE | PT_FLUSH_RANGE)                                                           \
     X(riscv64, 48, 56, 3, PT_SIGN_EXTEND | PT_NAPOT_64K | PT_FLUSH_RANGE)                                              \
-    X(riscv64_s2, 50, 56, 3, PT_NAPOT_64K | PT_FLUSH_RANGE)
+    X(riscv64_s2, 50, 56, 3, PT_NAPOT_64K | PT_FLUSH_RANGE)                                                            \
+    X(fake, 46, 47, 3, PT_FLUSH_RANGE)
 
 #define X(token, va_bits, oa_bits, top_level, features) extern const struct engine token##_engine;
 ENGINE_LIST(X)

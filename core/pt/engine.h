@@ -35,9 +35,9 @@ struct pt_decoded {
     uint64_t software_bits; /* table: bits that may be set beside canonical */
     uint64_t address_bits;  /* where the format keeps addresses */
     uint64_t level_bits;    /* bits that hold a level or say that the size is encoded (AMD NL), or 0 */
-    uint64_t reserved;      /* leaf: bits that are set and never written by this format */
+    uint64_t reserved;      /* leaf: attrs that are set and never written by this format; not 0: wrong */
     uint64_t hardware_bits; /* leaf: bits that hardware sets or clears by itself */
-    uint64_t missing;       /* leaf: bits of every leaf of this table (force coherence, ...) that are not set */
+    uint64_t missing;       /* leaf: attrs of every leaf of this table (force coherence, ...) that are not set */
     bool is_dirty;
 };
 
@@ -80,6 +80,7 @@ bool engine_is_usable(const struct engine *engine);
  *   vtdss   4 levels, 48-bit VA, 52-bit OA, force coherence, flush range
  *   riscv64     Sv48, sign extended, 56-bit OA, NAPOT 64K, flush range
  *   riscv64_s2  Sv48x4 (50-bit VA, root of 16K), 56-bit OA, NAPOT 64K, flush range
+ *   fake        4 levels, 46-bit VA, 47-bit OA, flush range
  * pool, hooks and context are left for the caller.
  */
 struct pt_config engine_default_config(const struct engine *engine);

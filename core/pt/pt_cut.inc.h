@@ -103,13 +103,14 @@ static void cut_swap_in(struct pt *pt, const struct cut *cut, unsigned index, pt
 static void cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index, unsigned count, unsigned shift)
 {
     const struct span span = cut_span(cut, cut_item_va(cut, index));
-    const uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, cut->walk->level, shift);
+    uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, cut->walk->level, shift);
 
     for (unsigned i = index; i < index + count; i++) {
         uint64_t item = pt_sync_load(&cut->items[i]);
 
         while (!pt_sync_exchange(&cut->items[i], &item, FMT(is_dirty)(item) ? FMT(set_dirty)(leaf) : leaf)) {
         }
+        if (FMT(RUN_ITEMS_ADVANCE)) leaf += FMT(leaf_step)(item_shift(cut->walk->level));
     }
     if (is_incoherent(pt)) flush(pt, cut->items, index, count);
 }

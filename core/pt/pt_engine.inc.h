@@ -43,6 +43,9 @@ FMT_HOOK(clear_dirty, uint64_t (*)(uint64_t));
 FMT_HOOK(init, int (*)(struct pt *, const struct pt_config *, unsigned *));
 FMT_HOOK(features_required, uint32_t (*)(const struct pt *));
 FMT_HOOK(flushed_bit, uint64_t (*)(void));
+FMT_HOOK(address_bits, uint64_t (*)(unsigned));
+FMT_HOOK(level_bits, uint64_t (*)(void));
+FMT_HOOK(hardware_bits, uint64_t (*)(unsigned));
 _Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level");
 
 #include "pt/pt_walk.inc.h"
@@ -122,7 +125,7 @@ static int FMT(init_table)(struct pt *pt, const struct pt_config *config)
         if (config->c_bit < FMT(GRANULE_SHIFT) || config->c_bit >= FMT(OA_BITS_MAX)) return -EINVAL;
         pt->c_bit_mask = bit(config->c_bit);
     }
-    pt->address_mask = FMT(address_bits)() & ~pt->c_bit_mask;
+    pt->address_mask = FMT(address_bits)(0) & ~pt->c_bit_mask;
     pt->va_mask = low_mask(pt->va_bits);
     pt->origin = table_pool_origin(pt->pool);
     pt->page_sizes = possible_page_sizes(pt, top_level);
@@ -237,12 +240,12 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
     uint64_t read_attrs = 0, write_attrs = 0, both_attrs = 0;
 
     *decoded = (struct pt_decoded){ .kind = FMT(kind)(item, level),
-                                    .address_bits = FMT(address_bits)(),
+                                    .address_bits = FMT(address_bits)(level),
                                     .level_bits = FMT(level_bits)() };
     if (decoded->kind == PT_TABLE) {
         decoded->address = FMT(table_address)(pt, item);
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);
-        decoded->software_bits = FMT(flushed_bit)() | FMT(hardware_bits)();
+        decoded->software_bits = FMT(flushed_bit)() | FMT(hardware_bits)(level);
     } else if (decoded->kind == PT_LEAF) {
         FMT(attrs)(pt, PT_READ | PT_WRITE | PT_MMIO, &both_attrs);
         FMT(attrs)(pt, PT_WRITE | PT_MMIO | PT_NOEXEC, &write_attrs);
@@ -250,11 +253,11 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);
         decoded->item_address = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : decoded->address;
-        decoded->hardware_bits = FMT(hardware_bits)();
+        decoded->hardware_bits = FMT(hardware_bits)(level);
         decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->item_address, level, decoded->shift);
         decoded->reserved = FMT(leaf_attrs)(pt, item) &
-                            ~(read_attrs | write_attrs | both_attrs | pt->c_bit_mask | FMT(hardware_bits)());
-        decoded->missing = read_attrs & write_attrs & ~item;
+                            ~(read_attrs | write_attrs | both_attrs | pt->c_bit_mask | FMT(hardware_bits)(0));
+        decoded->missing = read_attrs & write_attrs & ~FMT(leaf_attrs)(pt, item);
         decoded->is_dirty = FMT(is_dirty)(item);
     }
 }

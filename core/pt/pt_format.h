@@ -18,6 +18,7 @@
  *   RESIZES_IN_PLACE   a live run may change its length; EXCHANGES_TABLES  a live leaf may become a table and back
  *
  * Hooks. `item` is a raw word, `oa` an output address, `attrs` the non-address bits of a leaf, `shift` a leaf size.
+ * Where bits move with the level, attrs are laid out as in level 0.
  *   enum pt_kind kind(item, level)              what the item is
  *   bool     is_table(item, level)              kind == PT_TABLE, as one test
  *   uint64_t single_mask(level), single_value(level)   item & mask == value: a leaf of exactly one item. Without
@@ -38,9 +39,9 @@
  *   int      init(pt, config, *top_level)       the format's own rules of formats.md 2.1 step 2
  *   uint32_t features_required(pt)              those that must be on after init, else -EOPNOTSUPP
  *   uint64_t flushed_bit()                      software bit of a table item: written back (PT_DMA_INCOHERENT), or 0
- *   uint64_t address_bits()                     where an item keeps its address
+ *   uint64_t address_bits(level)                where an item keeps its address
  *   uint64_t level_bits()                       bits that name a level or mark an encoded size (AMD NL), or 0
- *   uint64_t hardware_bits()                    bits that hardware sets by itself: accessed, dirty
+ *   uint64_t hardware_bits(level)               bits that hardware sets by itself: accessed, dirty
  */
 #pragma once
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", NULL };
+static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "fake", NULL };
 static const char *const hw_names[] = { "amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off", NULL };
 static const char *const policy_names[] = { "script", NULL };
 static const char *const stage_names[] = { "default", "s1", "s2", NULL };
@@ -22,6 +22,7 @@ static const char *const flush_names[] = { "range", "nogaps", NULL };
 static const char *const iotlb_names[] = { "default", "tiny", "small", "large", NULL };
 static const char *const page_sizes_names[] = { "all", "4K", "4K+2M", "4K+2M+1G", "2M", "2M+1G", "1G", NULL };
 
+#define FORMAT_LAST (sizeof(format_names) / sizeof(format_names[0]) - 2)
 #define U64_MAX     UINT64_MAX
 #define ADDRESS_MAX ((UINT64_C(1) << 52) - 4096) /* last page of a 52-bit space */
 
@@ -63,7 +64,7 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                         "C-bit side of the access; default = yes on a trusted device" },
     [FIELD_COUNT_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, U64_MAX, NULL,
                         "this many table allocations succeed, later ones fail" },
-    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, 4, 0, format_names,
+    [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, FORMAT_LAST, 0, format_names,
                        "of the host's tables: S2, or the only stage" },
     [FIELD_HW] = { "hw", 0, 12, 4, 0, FORM_NAMES, 0, 6, 0, hw_names, "what the IOMMU does with RMP page sizes" },
     [FIELD_POLICY] = { "policy", 0, 16, 5, 0, FORM_NAMES, 0, 0, 0, policy_names,

@@ -255,7 +255,8 @@ static void names_and_page_sizes_end_where_the_table_ends(void **state)
     assert_string_equal(op_format_name(2), "vtdss");
     assert_string_equal(op_format_name(3), "riscv64");
     assert_string_equal(op_format_name(4), "riscv64_s2");
-    assert_null(op_format_name(5));
+    assert_string_equal(op_format_name(5), "fake");
+    assert_null(op_format_name(6));
     assert_string_equal(op_hw_name(6), "off");
     assert_null(op_hw_name(7));
     assert_string_equal(op_policy_name(0), "script");

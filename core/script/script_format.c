@@ -68,6 +68,13 @@ static void draw_armv8(struct random *random, struct op *world)
     if (random_one_in(random, 3)) op_set(world, FIELD_HARDWARE_DIRTY, 1);
 }
 
+/* Half a page of memory as granule; the VA may be narrower than the top decodes. */
+static void draw_fake(struct random *random, struct op *world)
+{
+    op_set(world, FIELD_TOP_LEVEL, DRAW_OF(random, 0, 0, 1, 2, 4));
+    if (random_one_in(random, 4)) op_set(world, FIELD_OA_BITS, DRAW_OF(random, 36, 40));
+}
+
 #define SIZE(shift)        (UINT64_C(1) << (shift))
 #define X86_SIZES          (SIZE(12) | SIZE(21) | SIZE(30))
 #define RISCV_SIZES        (X86_SIZES | SIZE(16) | SIZE(39) | SIZE(48))
@@ -76,6 +83,7 @@ static void draw_armv8(struct random *random, struct op *world)
 #define ARM_64K_CONTIGUOUS (SIZE(21) | SIZE(34))
 #define ARM_4K             (X86_SIZES | ARM_4K_CONTIGUOUS)
 #define ARM_16K            (SIZE(14) | SIZE(25) | ARM_16K_CONTIGUOUS)
+#define FAKE_SIZES         (SIZE(11) | SIZE(13) | SIZE(16) | SIZE(20) | SIZE(23) | SIZE(29) | SIZE(30) | SIZE(33) | SIZE(39))
 #define ARM_64K            (SIZE(16) | SIZE(29) | ARM_64K_CONTIGUOUS)
 
 /* clang-format off */
@@ -93,6 +101,7 @@ static const struct script_format formats[] = {
     { "armv8_s2", 12, 9, 48, 48, 3, false, false, true, ARM_4K, ARM_4K_CONTIGUOUS, { "armv8" }, draw_armv8 },
     { "armv8_s2_16k", 14, 11, 48, 48, 2, false, false, true, ARM_16K, ARM_16K_CONTIGUOUS, { "armv8" }, draw_armv8 },
     { "armv8_s2_64k", 16, 13, 48, 48, 2, false, false, true, ARM_64K, ARM_64K_CONTIGUOUS, { "armv8" }, draw_armv8 },
+    { "fake", 11, 9, 46, 47, 3, false, false, true, FAKE_SIZES, 0, { NULL }, draw_fake },
 };
 /* clang-format on */
 
@@ -178,6 +187,7 @@ void script_format_settle(struct op *world)
     if (strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_WRITEABLE, 0);
     if (!is_amdv1 && strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_DEFAULT);
     if (!is_arm) op_set(world, FIELD_HARDWARE_DIRTY, 0);
+    if (op_get(world, FIELD_OA_BITS) > format->oa_bits) op_set(world, FIELD_OA_BITS, 0);
     if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS))) op_set(world, FIELD_OA_BITS, 0);
     if (script_format_sizes(format, world) == 0) op_set(world, FIELD_PAGE_SIZES, 0);
 }

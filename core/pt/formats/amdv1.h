@@ -176,8 +176,9 @@ static inline uint64_t amdv1_flushed_bit(void)
     return 0;
 }
 
-static inline uint64_t amdv1_address_bits(void)
+static inline uint64_t amdv1_address_bits(unsigned level)
 {
+    (void)level;
     return AMDV1_ADDRESS;
 }
 
@@ -186,7 +187,8 @@ static inline uint64_t amdv1_level_bits(void)
     return AMDV1_NEXT_LEVEL;
 }
 
-static inline uint64_t amdv1_hardware_bits(void)
+static inline uint64_t amdv1_hardware_bits(unsigned level)
 {
+    (void)level;
     return AMDV1_ACCESSED | AMDV1_DIRTY;
 }

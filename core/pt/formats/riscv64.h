@@ -187,8 +187,9 @@ static inline uint64_t riscv64_flushed_bit(void)
     return 0;
 }
 
-static inline uint64_t riscv64_address_bits(void)
+static inline uint64_t riscv64_address_bits(unsigned level)
 {
+    (void)level;
     return RISCV64_ADDRESS;
 }
 
@@ -197,7 +198,8 @@ static inline uint64_t riscv64_level_bits(void)
     return 0;
 }
 
-static inline uint64_t riscv64_hardware_bits(void)
+static inline uint64_t riscv64_hardware_bits(unsigned level)
 {
+    (void)level;
     return RISCV64_ACCESSED | RISCV64_DIRTY;
 }

@@ -162,8 +162,9 @@ static inline uint64_t vtdss_flushed_bit(void)
     return VTDSS_FLUSHED;
 }
 
-static inline uint64_t vtdss_address_bits(void)
+static inline uint64_t vtdss_address_bits(unsigned level)
 {
+    (void)level;
     return VTDSS_ADDRESS;
 }
 
@@ -172,7 +173,8 @@ static inline uint64_t vtdss_level_bits(void)
     return 0;
 }
 
-static inline uint64_t vtdss_hardware_bits(void)
+static inline uint64_t vtdss_hardware_bits(unsigned level)
 {
+    (void)level;
     return VTDSS_ACCESSED | VTDSS_DIRTY;
 }

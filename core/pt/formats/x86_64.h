@@ -157,8 +157,9 @@ static inline uint64_t x86_64_flushed_bit(void)
     return X86_64_FLUSHED;
 }
 
-static inline uint64_t x86_64_address_bits(void)
+static inline uint64_t x86_64_address_bits(unsigned level)
 {
+    (void)level;
     return X86_64_ADDRESS;
 }
 
@@ -167,7 +168,8 @@ static inline uint64_t x86_64_level_bits(void)
     return 0;
 }
 
-static inline uint64_t x86_64_hardware_bits(void)
+static inline uint64_t x86_64_hardware_bits(unsigned level)
 {
+    (void)level;
     return X86_64_ACCESSED | X86_64_DIRTY;
 }
