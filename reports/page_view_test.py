@@ -95,6 +95,11 @@ class CaseTableTest(ResultCase):
         ns = {entry["name"]: entry["cpu_time"] for entry in self.result["bench"]["benchmarks"]}
         self.assertEqual(limit["points"], [[1 << 20, ns["limit/store_2KiB"]], [1 << 30, ns["limit/store_2MiB"]]])
 
+    def test_a_seventh_format_begins_with_the_first_colour_again(self):
+        figures = {f"map/f{index}/1x{size}/warm": {"cpu_time_ns": 1.0} for index in range(7) for size in ("4K", "8K", "16K", "32K", "64K")}
+        series = page_cases.sweep_charts(figures)[0]["series"]
+        self.assertEqual([each["colour"] for each in series], [0, 1, 2, 3, 4, 5, 0])
+
     def test_numbers_keep_three_digits(self):
         shown = [page_text.number(value) for value in (0, 0.49, 8.7, 25.3, 160.82, 186925.3, 812345)]
         self.assertEqual(shown, ["0", "0.490", "8.70", "25.3", "161", f"186{THIN}925", f"812{THIN}345"])

@@ -6,6 +6,7 @@ from . import page_text
 
 NOTABLE_CHANGE = 0.10
 RUNS_FOR_A_BAND = 5
+COLOURS = 6  # --c0 to --c5 of style.css
 CASE = re.compile(r"^(map|unmap)/([a-z0-9_]+)/([^/]+)/((?:warm|cold)(?:-vector)?)$")
 
 # What the ratio of a case is taken to: the fastest store of as many item bytes (design: names of limits).
@@ -128,7 +129,8 @@ def sweep_charts(figures):
         series = []
         swept = lines_of(figures, operation)
         small = {name: points for name, points in small_leaf_lines(figures, operation).items() if name in swept}
-        for colour, name in enumerate(swept):
+        for index, name in enumerate(swept):
+            colour = index % COLOURS
             series.append({"name": f"{name}, largest leaves", "colour": colour, "points": sorted(swept[name].items())})
             if name in small:
                 points = sorted(small[name].items())
