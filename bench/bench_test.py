@@ -28,6 +28,7 @@ FORMATS = {
     "armv8_s2_64k": (16, 13, (16, 21, 29)),
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
+ALWAYS_BUILT = {"amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2"}
 WHOLE_SWEEP = ("amdv1", "x86_64")  # 1x2^n in every build and state; others: leaf sizes
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")
 VARIANTS = ("amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off")
@@ -178,6 +179,12 @@ class Names(unittest.TestCase):
             for row in ROWS:
                 for traffic in TRAFFIC:
                     yield f"iotlb/{variant}/{row}/{traffic}"
+
+    def test_every_engine_is_measured(self):
+        engines = measure(self, "^limit/store_2KiB$")["context"]["mapproof_engines"].replace("-vector", "")
+        self.assertEqual(set(engines.split()), set(built()))
+        self.assertLessEqual(ALWAYS_BUILT, set(built()))
+        self.assertLessEqual(set(built()), set(FORMATS), "a format without a row in this file")
 
     def test_the_list_is_what_is_promised(self):
         names = listed()
