@@ -13,6 +13,9 @@
 
 enum { FILLS_PASIDS = 63 };
 
+/* A fill's gpa where nobody could tell which way its walk went: no invalidation by gpa is sure to have named it. */
+#define FILL_GPA_UNKNOWN UINT64_MAX
+
 struct fill {
     uint64_t input, gpa, hpa; /* first byte of the entry; gpa = input without stage 1 */
     unsigned shift;           /* 12, 21 or 30 */

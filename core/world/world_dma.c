@@ -134,6 +134,7 @@ static const char *hit_problem(const struct dma *dma, const struct fill *fill, c
         return "the entry is not as it was filled";
     if (dma->access.is_write ? !fill->writable : !fill->readable) return "the entry has no right for this access";
     if (dma->access.is_write && !fill->serves_write) return "a write, and the leaf had no dirty bit yet";
+    if (dma->world->switches.recheck_on_hit && fill->gpa == FILL_GPA_UNKNOWN) return NULL; /* what the RMP was asked */
     if (dma->world->switches.recheck_on_hit) expected = oracle_recheck(&dma->world->machine, &dma->access, &path);
     if (got->fault != fault_of(expected)) return "the recheck ends in another fault";
     if (!got->fault && got->hpa.value != path.hpa) return "the entry leads to another byte";
@@ -158,7 +159,7 @@ static void check_hit(struct dma *dma, struct world_outcome *outcome)
     }
     if (got->fault)
         judge_fault(dma, outcome);
-    else
+    else if (fill.gpa != FILL_GPA_UNKNOWN)
         judge_stale(dma, outcome, fill.gpa + (dma->access.address - fill.input));
 }
 
@@ -250,17 +251,18 @@ static unsigned smaller_shift(unsigned s1_shift, unsigned s2_shift)
     return s1_shift && s1_shift < s2_shift ? s1_shift : s2_shift;
 }
 
+/* path: the way the walk went, NULL where that is not known. */
 static void remember_fill(struct dma *dma, const struct iommu_outcome *got, const struct oracle_translation *path)
 {
     const struct fill fill = {
         .input = got->entry_input,
-        .gpa = align_down(path->gpa, got->fill_shift),
+        .gpa = path ? align_down(path->gpa, got->fill_shift) : FILL_GPA_UNKNOWN,
         .hpa = got->entry_hpa,
         .shift = got->fill_shift,
         .s2_is_large = got->s2_shift >= SHIFT_2M,
         .readable = got->readable,
         .writable = got->writable,
-        .serves_write = dma->guest.is_unknown || may_serve_writes(dma, got, path->gpa),
+        .serves_write = !path || dma->guest.is_unknown || may_serve_writes(dma, got, path->gpa),
     };
 
     fills_add(&dma->world->fills, &dma->tag, &fill);
@@ -322,10 +324,11 @@ static void differ(struct dma *dma, const struct iommu_outcome *got, const char 
 static void follow_unpredicted(struct dma *dma, struct world_outcome *outcome)
 {
     const struct oracle_translation path = oracle_translate(&dma->access);
+    const bool leads_there = path.fault == ORACLE_NO_FAULT && path.hpa == outcome->dma.hpa.value;
 
     dma->world->totals.unpredicted++;
     world_adopt_dirty(dma->s2);
-    if (!outcome->dma.fault) remember_fill(dma, &outcome->dma, &path);
+    if (!outcome->dma.fault) remember_fill(dma, &outcome->dma, leads_there ? &path : NULL);
 }
 
 static void check_miss(struct dma *dma, struct world_outcome *outcome)
