@@ -117,6 +117,7 @@ struct script_context {
     unsigned page_count, page_next;
     struct {
         uint64_t input;
+        uint32_t pasid;
         uint8_t device;
     } dma[SCRIPT_DMA_MAX];
     unsigned dma_count, dma_next;

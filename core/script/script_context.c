@@ -157,6 +157,7 @@ static void note_unmap(struct script_context *context, const struct op *op)
 static void note_dma(struct script_context *context, const struct op *op)
 {
     context->dma[context->dma_next].input = op_get(op, FIELD_INPUT);
+    context->dma[context->dma_next].pasid = (uint32_t)op_get(op, FIELD_PASID);
     context->dma[context->dma_next].device = (uint8_t)op_get(op, FIELD_DEVICE);
     context->dma_next = (context->dma_next + 1) % SCRIPT_DMA_MAX;
     if (context->dma_count < SCRIPT_DMA_MAX) context->dma_count++;

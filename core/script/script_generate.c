@@ -327,13 +327,17 @@ static void draw_dma(const struct draw *draw, struct op *op)
     const unsigned again = draw->style->theme == SCRIPT_LOCKSTEP ? 45 : 25;
     uint64_t address = draw_cold_input(draw, 0);
     unsigned device = (unsigned)random_below(draw->random, 4);
+    uint32_t pasid = 0;
 
+    /* Every pasid of a device has the same table (world.h), and IOTLB entries of its own. */
+    if (draw->style->is_two_stage && random_one_in(draw->random, 3)) pasid = (uint32_t)random_below(draw->random, 3);
     if (draw->context->dma_count && draw_percent(draw->random, is_evict ? 85 : again)) {
         /* Again what the IOTLB may hold. */
         const unsigned at = (unsigned)random_below(draw->random, draw->context->dma_count);
 
         address = draw->context->dma[at].input;
         device = draw->context->dma[at].device;
+        if (!random_one_in(draw->random, 4)) pasid = draw->context->dma[at].pasid;
     } else if (live && !draw_percent(draw->random, draw->style->cold_percent / 2)) {
         const bool is_last = random_one_in(draw->random, 3);
 
@@ -344,6 +348,7 @@ static void draw_dma(const struct draw *draw, struct op *op)
     }
     op_set(op, FIELD_INPUT, address);
     op_set(op, FIELD_DEVICE, device);
+    if (device == 1) op_set(op, FIELD_PASID, pasid);
     if (is_evict) return;
     op_set(op, FIELD_ACCESS, !random_one_in(draw->random, 3));
     if (random_one_in(draw->random, 5)) op_set(op, FIELD_PRIVATE, random_below(draw->random, 3));
