@@ -1,8 +1,7 @@
 /*
  * What does finding one address cost? 1 GiB is mapped in leaves of one size; every page of it (as large as the format's
  * smallest leaf) is asked for once in a batch, in ascending or in a seeded random order, at an offset inside the page.
- * Lookups do not depend on each other, so this is throughput, and the order's list (1 MiB, read once) is part of the
- * cost in both.
+ * Lookups do not depend on each other, so this is throughput, and computing the next page is part of the cost in both.
  */
 #include "bench_table.h"
 
