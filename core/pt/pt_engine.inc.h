@@ -245,7 +245,7 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
     if (decoded->kind == PT_TABLE) {
         decoded->address = FMT(table_address)(pt, item);
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);
-        decoded->software_bits = FMT(flushed_bit)() | FMT(hardware_bits)(level);
+        decoded->software_bits = FMT(flushed_bit)() | (FMT(TABLES_ARE_MARKED) ? FMT(hardware_bits)(level) : 0);
     } else if (decoded->kind == PT_LEAF) {
         FMT(attrs)(pt, PT_READ | PT_WRITE | PT_MMIO, &both_attrs);
         FMT(attrs)(pt, PT_WRITE | PT_MMIO | PT_NOEXEC, &write_attrs);

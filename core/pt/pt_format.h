@@ -15,6 +15,7 @@
  *   RUN_ITEMS_ADVANCE  their addresses advance by the item size; else the items are identical
  *   LINEAR_OA_BITS     leaf_step holds while the output address does not cross a multiple of 2^this
  *   HAS_DIRTY          a dirty bit that software reads
+ *   TABLES_ARE_MARKED  hardware may set its bits (hardware_bits) in table items too; else they are reserved there
  *   RESIZES_IN_PLACE   a live run may change its length; EXCHANGES_TABLES  a live leaf may become a table and back
  *
  * Hooks. `item` is a raw word, `oa` an output address, `attrs` the non-address bits of a leaf, `shift` a leaf size.

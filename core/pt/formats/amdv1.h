@@ -36,6 +36,7 @@ enum {
     amdv1_RUN_ITEMS_ADVANCE = 0,
     amdv1_LINEAR_OA_BITS = 64,
     amdv1_HAS_DIRTY = 1,
+    amdv1_TABLES_ARE_MARKED = 1,
     amdv1_RESIZES_IN_PLACE = 1,
     amdv1_EXCHANGES_TABLES = 1,
 };

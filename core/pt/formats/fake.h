@@ -54,6 +54,7 @@ enum {
     fake_RUN_ITEMS_ADVANCE = 1,
     fake_LINEAR_OA_BITS = 64,
     fake_HAS_DIRTY = 1,
+    fake_TABLES_ARE_MARKED = 1,
     fake_RESIZES_IN_PLACE = 1,
     fake_EXCHANGES_TABLES = 1,
 };

@@ -50,6 +50,7 @@ enum {
     riscv64_RUN_ITEMS_ADVANCE = 0,
     riscv64_LINEAR_OA_BITS = 64,
     riscv64_HAS_DIRTY = 0,
+    riscv64_TABLES_ARE_MARKED = 0,
     riscv64_RESIZES_IN_PLACE = 1,
     riscv64_EXCHANGES_TABLES = 1,
     riscv64_NAPOT_SHIFT = 16,

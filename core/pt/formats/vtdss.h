@@ -33,6 +33,7 @@ enum {
     vtdss_RUN_ITEMS_ADVANCE = 0,
     vtdss_LINEAR_OA_BITS = 64,
     vtdss_HAS_DIRTY = 1,
+    vtdss_TABLES_ARE_MARKED = 1,
     vtdss_RESIZES_IN_PLACE = 1,
     vtdss_EXCHANGES_TABLES = 1,
 };
