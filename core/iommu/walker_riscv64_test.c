@@ -173,16 +173,16 @@ static void reserved_bits_and_encodings_fault(void **state)
         { 1, V | W, IOMMU_RESERVED_BITS },
         { 0, 0x5000 >> 2 | V, IOMMU_RESERVED_BITS }, /* a table below level 0 */
         { 0, 0x5000 >> 2 | V | U | A, IOMMU_RESERVED_BITS },
-        { 1, 0x11000 >> 2 | V | U, IOMMU_RESERVED_BITS }, /* U, A, D, N of a table */
-        { 1, 0x11000 >> 2 | V | A, IOMMU_RESERVED_BITS },
-        { 1, 0x11000 >> 2 | V | D, IOMMU_RESERVED_BITS },
-        { 1, 0x11000 >> 2 | V | UINT64_C(1) << 63, IOMMU_RESERVED_BITS },
+        { 1, 0x10000 >> 2 | V | U, IOMMU_RESERVED_BITS }, /* U, A, D, N of a table */
+        { 1, 0x10000 >> 2 | V | A, IOMMU_RESERVED_BITS },
+        { 1, 0x10000 >> 2 | V | D, IOMMU_RESERVED_BITS },
+        { 1, 0x10000 >> 2 | V | UINT64_C(1) << 63, IOMMU_RESERVED_BITS },
         { 1, 0x201000 >> 2 | RWX, IOMMU_RESERVED_BITS }, /* misaligned */
         { 1, 0x300000 >> 2 | RWX, IOMMU_RESERVED_BITS },
         { 2, 0x40200000 >> 2 | RWX, IOMMU_RESERVED_BITS },
         { 3, UINT64_C(0x8040000000) >> 2 | RWX, IOMMU_RESERVED_BITS },
         { 1, 0x200000 >> 2 | RWX | UINT64_C(1) << 63, IOMMU_RESERVED_BITS }, /* N above level 0 */
-        { 1, 0x208000 >> 2 | RWX | UINT64_C(1) << 63, IOMMU_RESERVED_BITS },
+        { 1, 0x2008000 >> 2 | RWX | UINT64_C(1) << 63, IOMMU_RESERVED_BITS },
         { 0, 0x5000 >> 2 | G | RWX | 3 << 8, IOMMU_NO_FAULT }, /* G and RSW are nothing to a device */
         { 3, UINT64_C(0x8000000000) >> 2 | RWX, IOMMU_NO_FAULT },
     };
