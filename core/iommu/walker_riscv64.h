@@ -39,7 +39,7 @@ WALK_INLINE enum item_kind riscv64_decode_leaf(const struct iommu_table *table, 
 {
     uint64_t page = item >> RISCV64_PAGE_NUMBER_SHIFT & low_mask(RISCV64_PAGE_NUMBER_BITS);
 
-    /* 4. N: below the top level's leaves only, and only 64K; the low bits of the page number say the size. */
+    /* 4. N: at level 0 only, and only 64K, which the low bits of the page number must say. */
     meaning->shift = 12 + 9 * level;
     if (item & RISCV64_NAPOT) {
         if (level > 0 || (page & low_mask(RISCV64_NAPOT_BITS)) != RISCV64_NAPOT_ENCODING) return ITEM_RESERVED;
