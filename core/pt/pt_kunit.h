@@ -3,7 +3,7 @@
  * engine, and the loop over them. A configuration of an engine that is not built is skipped; a new format adds rows
  * here.
  *
- * With MAPPROOF_RAN set in the environment each test prints `ran CONFIGURATION TEST` for what it has run: what
+ * With MAPPROOF_RAN set in the environment each test prints `ran FORMAT CONFIGURATION TEST` for what it has run: what
  * scripts/matrix reads.
  */
 #pragma once
@@ -99,7 +99,7 @@ static inline void kunit_on_all(const char *name, kunit_test *test)
             fixture_close(&f);
             has_run = true;
         }
-        if (has_run && getenv("MAPPROOF_RAN")) printf("ran %s %s\n", config->name, name);
+        if (has_run && getenv("MAPPROOF_RAN")) printf("ran %s %s %s\n", config->format, config->name, name);
     }
 }
 

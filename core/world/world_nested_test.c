@@ -2,6 +2,8 @@
 #include "base/test_main.h"
 #include "world/world_test_help.h"
 
+#include <stdlib.h>
+
 static const struct pair {
     const char *s1, *s2;
 } pairs[] = {
@@ -23,6 +25,8 @@ static unsigned play_pairs(const char *script)
         snprintf(text, sizeof(text), "world s1=%s format=%s memory=2G s1_backing=0x40000000\n%s", pairs[i].s1,
                  pairs[i].s2, script);
         play(text);
+        if (getenv("MAPPROOF_RAN"))
+            printf("ran %s %s nested\nran %s %s nested\n", format, pairs[i].s1, pairs[i].s1, format);
         played++;
     }
     return played;

@@ -1,0 +1,182 @@
+/*
+ * What an engine writes is what hardware reads: for every configuration of pt_kunit.h, every leaf size and every prot,
+ * the walker of core/iommu, which was written from the manual, finds the same address, size and rights. And what the
+ * manual calls reserved makes it fault, bit by bit.
+ */
+#include "iommu/iommu.h"
+#include "oracle/oracle.h"
+#include "pt/pt_kunit.h"
+
+/* Hardware that walks the fixture's table. */
+struct walked {
+    struct physmem memory;
+    struct iommu_table table;
+};
+
+static void walk_open(struct walked *walked, struct fixture *f, const struct kunit_config *config)
+{
+    struct pt_info info;
+
+    physmem_init(&walked->memory, 0);
+    physmem_attach(&walked->memory, hpa(f->pool.base), &f->pool);
+    pt_get_info(&f->pt, &info);
+    walked->table = (struct iommu_table){
+        .walker = iommu_find_walker(config->format),
+        .root = info.top.value,
+        .top_level = info.top_level,
+        .va_bits = config->va_bits,
+        .oa_bits = config->oa_bits,
+        .c_bit_mask = config->c_bit ? bit(config->c_bit) : 0,
+        .sign_extend = config->features & PT_SIGN_EXTEND,
+        .set_accessed_dirty = true,
+    };
+    assert_non_null(walked->table.walker);
+}
+
+static struct iommu_leaf look(const struct walked *walked, uint64_t va, enum iommu_access access)
+{
+    return iommu_walk_physmem(&walked->table, &walked->memory, va, access);
+}
+
+/* Of every item of a short run, of the ends of a long one. */
+static void check_run(struct fixture *f, const struct kunit_config *config, uint64_t va, unsigned shift, unsigned prot)
+{
+    const struct pt_geometry *geometry = &f->pt.engine->geometry;
+    const unsigned level = (shift - geometry->granule_shift) / geometry->index_bits;
+    const unsigned item_shift = geometry->granule_shift + geometry->index_bits * level;
+    const unsigned run = 1u << (shift - item_shift);
+    const bool may_read = prot & PT_READ || oracle_find_format(config->format)->read_is_implied;
+    struct walked walked;
+
+    walk_open(&walked, f, config); /* after the map: a top may have grown */
+    for (unsigned i = 0; i < run; i += i < 4 || i + 3 >= run ? 1 : run - i - 3) {
+        const uint64_t offset = ((uint64_t)i << item_shift) + low_mask(item_shift) / 3;
+        const struct iommu_leaf leaf = look(&walked, va + offset, prot & PT_READ ? IOMMU_READ : IOMMU_WRITE);
+
+        assert_int_equal(leaf.fault, IOMMU_NO_FAULT);
+        assert_int_equal(leaf.address, offset);
+        assert_int_equal(leaf.shift, shift);
+        assert_int_equal(leaf.level, level);
+        assert_int_equal(leaf.readable, may_read);
+        assert_int_equal(leaf.writable, (prot & PT_WRITE) != 0);
+        assert_int_equal(look(&walked, va + offset, IOMMU_WRITE).fault,
+                         prot & PT_WRITE ? IOMMU_NO_FAULT : IOMMU_PERMISSION);
+        if (!may_read) assert_int_equal(look(&walked, va + offset, IOMMU_READ).fault, IOMMU_PERMISSION);
+        if (config->c_bit) assert_int_equal(leaf.encrypted, !(prot & PT_MMIO));
+    }
+    physmem_destroy(&walked.memory);
+}
+
+static void on_hardware_reads_what_the_engine_wrote(struct fixture *f, const struct kunit_config *config)
+{
+    for (unsigned shift = 0; shift < 64; shift++) {
+        const uint64_t va = kunit_base(config, kunit_halves(config) - 1) | kunit_place(config, shift);
+
+        if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
+        for (unsigned prot = 0; prot < 64; prot++) {
+            if (kunit_map(f, va, 0, bit(shift), prot) != 0) continue;
+            check_run(f, config, va, shift, prot);
+            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        }
+    }
+}
+KUNIT_TEST(hardware_reads_what_the_engine_wrote)
+
+/* Each single address bit of the output, at every size. */
+static void on_hardware_reads_every_address_bit(struct fixture *f, const struct kunit_config *config)
+{
+    for (unsigned shift = 0; shift < 64; shift++) {
+        const uint64_t va = kunit_base(config, 0) | kunit_place(config, shift);
+
+        if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
+        for (unsigned b = shift; b < config->oa_bits; b++) {
+            struct walked walked;
+
+            kunit_map_ok(f, va, bit(b), bit(shift));
+            walk_open(&walked, f, config);
+            assert_int_equal(look(&walked, va + low_mask(shift), IOMMU_READ).address, bit(b) + low_mask(shift));
+            assert_int_equal(look(&walked, va, IOMMU_READ).shift, shift);
+            physmem_destroy(&walked.memory);
+            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        }
+    }
+}
+KUNIT_TEST(hardware_reads_every_address_bit)
+
+/* ---- reserved bits ----------------------------------------------------------------------------------------------- */
+
+#define BITS(first, last) (low_mask((last) + 1) & ~low_mask(first))
+
+/* What the manuals reserve in an item of `level`, said here from them and not taken from a header. `shift` is the size
+ * of a leaf, 0 for a table. Address bits below a leaf's size are among them where the format has no other use for them.
+ */
+static uint64_t reserved_bits(const char *format, unsigned level, unsigned shift)
+{
+    if (strcmp(format, "amdv1") == 0) return BITS(52, 59) | (shift ? 0 : BITS(60, 60));                      /* 1.1 */
+    if (strcmp(format, "x86_64") == 0) return shift > 13 ? BITS(13, shift - 1) : level > 2 ? BITS(7, 7) : 0; /* 1.2 */
+    if (strcmp(format, "vtdss") == 0) return shift > 12 ? BITS(12, shift - 1) : level > 2 ? BITS(7, 7) : 0;  /* 1.3 */
+    if (strncmp(format, "riscv64", 7) == 0) { /* 1.4: 62:54; in a table D, A, U too; N is 64K at level 0 only */
+        if (!shift) return BITS(54, 63) | BITS(6, 7) | BITS(4, 4);
+        if (shift == 16) return BITS(54, 62) | BITS(10, 13); /* the encoding of 64K */
+        return BITS(54, 63) | (shift > 16 ? BITS(10, shift - 3) : 0);
+    }
+    if (strcmp(format, "fake") == 0) { /* formats/fake.h 2 */
+        const uint64_t known = BITS(2 * level, 9 + 2 * level) | BITS(12 + 3 * level, 47 + 3 * level);
+
+        return (~known & ~BITS(60, 63)) | BITS(61, 63) |
+               (shift ? BITS(60, 60) : BITS(6 + 2 * level, 9 + 2 * level) | BITS(12 + 3 * level, 12 + 3 * level)) |
+               (shift && level ? BITS(12 + 3 * level, 11 + 12 * level) : 0);
+    }
+    return 0; /* armv8: bits that are RES0 are not checked by hardware (DDI 0487, D8.3) */
+}
+
+static void check_reserved(struct fixture *f, const struct kunit_config *config, const struct kunit_found *found,
+                           uint64_t va, uint64_t reserved)
+{
+    const uint64_t raw = pt_sync_load(found->item);
+    struct walked walked;
+
+    walk_open(&walked, f, config);
+    for (unsigned b = 0; b < 64; b++) {
+        if (!(reserved & bit(b))) continue;
+        pt_sync_store(found->item, raw ^ bit(b));
+        if (look(&walked, va, IOMMU_READ).fault != IOMMU_RESERVED_BITS)
+            fail_msg("%s: level %u, bit %u of 0x%016llx does not fault", config->name, found->level, b,
+                     (unsigned long long)raw);
+        pt_sync_store(found->item, raw);
+    }
+    assert_int_equal(look(&walked, va, IOMMU_READ).fault, IOMMU_NO_FAULT);
+    physmem_destroy(&walked.memory);
+}
+
+static void on_every_reserved_bit_faults(struct fixture *f, const struct kunit_config *config)
+{
+    for (unsigned shift = 0; shift < 64; shift++) {
+        const uint64_t va = kunit_base(config, 0) | kunit_place(config, shift);
+        struct kunit_found found;
+        struct pt_info info;
+
+        if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
+        kunit_map_ok(f, va, 0, bit(shift));
+        found = kunit_find(f, va, 0);
+        check_reserved(f, config, &found, va, reserved_bits(config->format, found.level, shift));
+        pt_get_info(&f->pt, &info);
+        for (unsigned level = found.level + 1; level <= info.top_level; level++) {
+            found = kunit_find(f, va, level);
+            check_reserved(f, config, &found, va, reserved_bits(config->format, level, 0));
+        }
+        assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+    }
+}
+KUNIT_TEST(every_reserved_bit_faults)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hardware_reads_what_the_engine_wrote),
+        cmocka_unit_test(hardware_reads_every_address_bit),
+        cmocka_unit_test(every_reserved_bit_faults),
+    };
+
+    return TEST_MAIN(tests, argc, argv);
+}
