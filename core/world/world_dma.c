@@ -219,6 +219,10 @@ static bool is_lawful_lag(const struct dma *dma, const struct iommu_outcome *got
     if (!got->from_walk_cache) return false;
     if (dma->s2->leftovers.overflowed || (dma->s1 && dma->s1->leftovers.overflowed)) return true;
     if (got->fault == IOMMU_RMP_OWNER && dma->block != BLOCK_NONE) return true;
+    /* An old item led the walk to another leaf than now, whose mark is refused. */
+    if (got->fault == IOMMU_RMP_OWNER && dma->some_table_is_given_away &&
+        (dma->s2->leftovers.count > 0 || (dma->s1 && dma->s1->leftovers.count > 0)))
+        return true;
     return got->fault == IOMMU_NOT_PRESENT && (dma->s2->hull_tables || (dma->s1 && dma->s1->hull_tables));
 }
 

@@ -21,6 +21,7 @@ struct dma {
     struct oracle_access access;
     struct fill_tag tag;
     enum block block;
+    bool some_table_is_given_away; /* a page of the host pool belongs to a guest: marks in it are refused */
     struct guest_tables guest;
     uint64_t gpa_reached; /* of a STALE access: where its translation came from */
 };

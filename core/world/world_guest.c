@@ -112,7 +112,8 @@ void world_look_at_host_tables(struct dma *dma)
     uint64_t table;
 
     dma->block = BLOCK_NONE;
-    if (!some_table_page_is_assigned(world)) return;
+    dma->some_table_is_given_away = some_table_page_is_assigned(world);
+    if (!dma->some_table_is_given_away) return;
     path = oracle_translate(&dma->access);
     if (path.fault) return;
     walk = world_walk(dma->s2, path.gpa);
