@@ -16,6 +16,7 @@ enum {
     MANY_ONE_IN = 32,  /* in a style of many leaves, this often enough to fill a table of 512 */
     NEAR_REGION_PERCENT = 80,
     FIND_PLACE_TRIES = 4,
+    GUEST_PAGE_OPS = 4,
     REGION_PERCENT = 40, /* of lockstep maps: a 2M region, as S2 and RMP can agree on */
 };
 
@@ -509,6 +510,38 @@ size_t script_back_s1(const struct op *world, struct op ops[2])
     return op_get(world, FIELD_RMP) ? 2 : 1;
 }
 
+/*
+ * A 2M page of the guest's, S2 and RMP agreed, with a few 4K pages of it in S1, and a device that uses one: what all
+ * that concerns two stages and sizes starts from. Drawn op by op it comes together too seldom.
+ */
+static size_t draw_guest_page(struct random *random, const struct op *world, struct op ops[GUEST_PAGE_OPS])
+{
+    const uint64_t region = (1 + random_below(random, 3)) << SHIFT_2M;
+    const uint64_t offset = random_below(random, 496) << SHIFT_4K;
+    size_t count = 0;
+
+    ops[count] = op_make(OP_MAP);
+    op_set(&ops[count], FIELD_INPUT, region);
+    op_set(&ops[count], FIELD_HPA, region);
+    op_set(&ops[count++], FIELD_LENGTH, bit(SHIFT_2M));
+    if (op_get(world, FIELD_RMP)) {
+        ops[count] = op_make(OP_RMPUPDATE);
+        op_set(&ops[count], FIELD_HPA, region);
+        op_set(&ops[count], FIELD_GPA, region);
+        op_set(&ops[count++], FIELD_SIZE, 1);
+    }
+    ops[count] = op_make(OP_MAP);
+    op_set(&ops[count], FIELD_INPUT, region + offset);
+    op_set(&ops[count], FIELD_HPA, region + offset);
+    op_set(&ops[count], FIELD_LENGTH, (1 + random_below(random, 16)) << SHIFT_4K);
+    op_set(&ops[count++], FIELD_STAGE, STAGE_S1);
+    ops[count] = op_make(OP_DMA);
+    op_set(&ops[count], FIELD_INPUT, region + offset + random_below(random, 4096));
+    op_set(&ops[count], FIELD_ACCESS, random_below(random, 2));
+    op_set(&ops[count++], FIELD_DEVICE, 1);
+    return count;
+}
+
 size_t script_generate(struct random *random, struct op *ops, size_t capacity)
 {
     return script_generate_for(random, SCRIPT_ANY, ops, capacity);
@@ -533,6 +566,8 @@ size_t script_generate_for(struct random *random, enum script_theme theme, struc
 
         memcpy(ops + 1, backing, backed * sizeof(*ops));
         count += backed;
+        if (theme == SCRIPT_LOCKSTEP && random_one_in(random, 2) && capacity - count >= GUEST_PAGE_OPS)
+            count += draw_guest_page(random, &ops[0], ops + count);
         for (size_t i = 1; i < count; i++) script_context_note(&context, &ops[i]);
     }
     for (; count < wanted; count++) {
