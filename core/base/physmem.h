@@ -24,7 +24,7 @@
 enum {
     POOL_PAGE_SHIFT = 12,
     POOL_PAGE_BYTES = 1 << POOL_PAGE_SHIFT,
-    POOL_ORDERS = 8, /* tables of 1 .. 128 pages */
+    POOL_ORDERS = 9, /* tables of 1 .. 256 pages */
     PHYSMEM_WINDOWS = 4,
 };
 

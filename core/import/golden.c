@@ -4,6 +4,7 @@
  */
 #include "import/golden.h"
 
+#include "import/golden_arm.h"
 #include "import/golden_case.h"
 #include "import/input.h"
 
@@ -120,8 +121,10 @@ static void set_format(struct reader *reader, const struct golden_line *line)
 {
     const char *format = golden_line_get(line, "fmt");
 
-    /* init lines of armv8 name no format */
-    snprintf(reader->format, sizeof(reader->format), "%s", format ? format : "armv8");
+    if (golden_line_get(line, "granule")) /* init lines of armv8 name no format */
+        golden_arm_engine_name(line, reader->format, sizeof(reader->format));
+    else
+        snprintf(reader->format, sizeof(reader->format), "%s", format ? format : "(no fmt=)");
 }
 
 /* Is a line of that kind allowed as number `count` of a case? NULL: yes. */

@@ -6,6 +6,8 @@
 #include "import/golden_case.h"
 
 #include "base/check.h"
+#include "import/golden_arm.h"
+#include "pt/armv8_registers.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -25,6 +27,8 @@ struct replay {
     struct table_pool *pool;
     struct pt pt;
     struct pt_gather gather;
+    struct golden_arm arm; /* files of io-pgtable-arm */
+    bool is_arm;
     bool is_gathering;     /* between gather_begin and gather_end */
     bool shows_flushes;    /* the case has sync= parts and table_pages lines all along */
     bool is_listed;        /* `items` is filled */
@@ -155,13 +159,38 @@ static void set_limit(struct replay *replay, const struct golden_line *line, con
 
 static void do_table(struct replay *replay, const struct golden_line *line, const struct engine *engine)
 {
-    const struct pt_config config = config_of(line, replay);
-    const int error = pt_init(&replay->pt, engine, &config);
+    struct pt_config config = config_of(line, replay);
+    int error;
 
+    if (replay->is_arm && !golden_arm_config(line, &config, &replay->arm)) {
+        text_add(&replay->line, " -> refused");
+        return;
+    }
+    error = pt_init(&replay->pt, engine, &config);
     if (error) {
         replay->pt.engine = NULL;
         text_add(&replay->line, " -> ret=%d", error);
     }
+}
+
+/* The driver of these tables gives no errno. */
+static void do_arm_init(struct replay *replay, const struct golden_line *line, const struct engine *engine)
+{
+    struct pt_config config = config_of(line, replay);
+    struct armv8_registers registers;
+    char fields[128];
+
+    if (!golden_arm_config(line, &config, &replay->arm) || pt_init(&replay->pt, engine, &config)) {
+        replay->pt.engine = NULL;
+        text_add(&replay->line, "fail");
+        return;
+    }
+    golden_arm_print_registers(&replay->pt, &replay->arm, fields, sizeof(fields));
+    CHECK(armv8_registers(&replay->pt, replay->arm.outer_write_back, &registers));
+    text_add(&replay->line,
+             "ret=0 page_sizes=0x%llx ias=%u oas=%u top_level=%u top_table_bytes=%u arm_start_level=%u %s",
+             (unsigned long long)golden_arm_page_sizes(&replay->pt, &replay->arm), config.va_bits, config.oa_bits,
+             3 - registers.start_level, registers.top_bytes, registers.start_level, fields);
 }
 
 static void do_init(struct replay *replay, const struct golden_line *line, const struct engine *engine)
@@ -274,6 +303,7 @@ static void do_page_sizes(struct replay *replay)
     struct pt_info info;
 
     pt_get_info(&replay->pt, &info);
+    if (replay->is_arm) info.page_sizes = golden_arm_page_sizes(&replay->pt, &replay->arm);
     text_add(&replay->line, "page_sizes 0x%llx", (unsigned long long)info.page_sizes);
 }
 
@@ -283,6 +313,23 @@ static void do_top_level(struct replay *replay)
 
     pt_get_info(&replay->pt, &info);
     text_add(&replay->line, "top_level %u", info.top_level);
+}
+
+static void do_arm_line(struct replay *replay, enum golden_kind kind)
+{
+    struct armv8_registers registers;
+    char fields[128];
+
+    if (!armv8_registers(&replay->pt, replay->arm.outer_write_back, &registers)) return;
+    golden_arm_print_registers(&replay->pt, &replay->arm, fields, sizeof(fields));
+    if (kind == GOLDEN_TABLES)
+        text_add(&replay->line, "tables %u", table_pool_live_tables(replay->pool));
+    else if (kind == GOLDEN_TOP_TABLE_BYTES)
+        text_add(&replay->line, "top_table_bytes %u", registers.top_bytes);
+    else if (kind == GOLDEN_ARM_START_LEVEL)
+        text_add(&replay->line, "arm_start_level %u", registers.start_level);
+    else
+        text_add(&replay->line, "%s %s", registers.is_stage2 ? "vtcr" : "tcr", fields);
 }
 
 /* The next item of our table, or nothing where it has no more. */
@@ -318,7 +365,7 @@ static void do_line(struct replay *replay, const struct golden_line *line, const
 {
     switch (line->kind) {
     case GOLDEN_TABLE: do_table(replay, line, engine); break;
-    case GOLDEN_INIT: do_init(replay, line, engine); break;
+    case GOLDEN_INIT: (replay->is_arm ? do_arm_init : do_init)(replay, line, engine); break;
     case GOLDEN_PAGE_SIZES: do_page_sizes(replay); break;
     case GOLDEN_TABLE_PAGES: text_add(&replay->line, "table_pages %u", replay->pool->live_pages); break;
     case GOLDEN_MAP: do_map(replay, line); break;
@@ -332,6 +379,11 @@ static void do_line(struct replay *replay, const struct golden_line *line, const
     case GOLDEN_TOP_LEVEL: do_top_level(replay); break;
     case GOLDEN_ITEM: do_item(replay); break;
     case GOLDEN_END: do_end(replay); break;
+    case GOLDEN_TABLES:
+    case GOLDEN_TOP_TABLE_BYTES:
+    case GOLDEN_ARM_START_LEVEL:
+    case GOLDEN_TCR:
+    case GOLDEN_VTCR: do_arm_line(replay, line->kind); break;
     default: text_add(&replay->line, "(this line has no meaning for %s)", engine->format); break;
     }
 }
@@ -377,6 +429,7 @@ static int replay_line(struct replay *replay, const struct golden_case_line *sou
     text_clear(&replay->line);
     text_add(&replay->line, "%.*s", (int)request_length(copy, source->kind), copy);
     CHECK(golden_line_parse(&line, copy, &column, message, sizeof(message)));
+    if (source == replay->golden_case->lines) replay->is_arm = golden_line_get(&line, "granule") != NULL;
     do_line(replay, &line, engine);
     free(copy);
     if (replay->line.is_lost || replay->flushes.is_lost || replay->ranges.is_lost || replay->items.is_lost)

@@ -76,7 +76,7 @@ static const struct {
 };
 
 enum {
-    /* `bitN`, a feature bit that the format does not define, is bit 16 + N: no format here defines those */
+    /* `bitN`, a feature bit that the format does not define, is bit 16 + N: no format with such lines defines those */
     UNDEFINED_FEATURE_SHIFT = 16,
     UNDEFINED_FEATURES = 16,
 };

@@ -15,6 +15,12 @@
     X(vtdss, 48, 52, 3, PT_FORCE_COHERENCE | PT_FLUSH_RANGE)                                                           \
     X(riscv64, 48, 56, 3, PT_SIGN_EXTEND | PT_NAPOT_64K | PT_FLUSH_RANGE)                                              \
     X(riscv64_s2, 50, 56, 3, PT_NAPOT_64K | PT_FLUSH_RANGE)                                                            \
+    X(armv8, 48, 48, 3, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                                \
+    X(armv8_16k, 48, 48, 3, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                            \
+    X(armv8_64k, 48, 48, 2, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                            \
+    X(armv8_s2, 48, 48, 3, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                             \
+    X(armv8_s2_16k, 48, 48, 2, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                         \
+    X(armv8_s2_64k, 48, 48, 2, PT_CONTIGUOUS | PT_FLUSH_RANGE)                                                         \
     X(fake, 46, 47, 3, PT_FLUSH_RANGE)
 
 #define X(token, va_bits, oa_bits, top_level, features) extern const struct engine token##_engine;

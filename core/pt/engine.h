@@ -80,6 +80,7 @@ bool engine_is_usable(const struct engine *engine);
  *   vtdss   4 levels, 48-bit VA, 52-bit OA, force coherence, flush range
  *   riscv64     Sv48, sign extended, 56-bit OA, NAPOT 64K, flush range
  *   riscv64_s2  Sv48x4 (50-bit VA, root of 16K), 56-bit OA, NAPOT 64K, flush range
+ *   armv8*  48-bit VA and OA, contiguous hint, flush range; 4 levels, 3 with 64K and with 16K stage 2 (2 top tables)
  *   fake        4 levels, 46-bit VA, 47-bit OA, flush range
  * pool, hooks and context are left for the caller.
  */

@@ -56,6 +56,7 @@ enum pt_feature {
     PT_HARDWARE_DIRTY = 1 << 13,     /* Arm DBM: writable leaves carry it, dirtiness can be read */
     PT_NON_SECURE = 1 << 14,         /* Arm NS: leaves and tables of a secure walker that point to non-secure memory */
     PT_STAGE2_FWB = 1 << 15,         /* Arm S2 FWB: memory types force write-back */
+    PT_ARM_IO_PGTABLE = 1 << 16,     /* Arm: reading (a) of formats.md 1.6, Linux's io-pgtable-arm (formats/armv8.h) */
 };
 
 /* What the table's owner (an IOMMU driver) does for it. Any entry may be NULL unless said otherwise. */
@@ -73,13 +74,13 @@ struct pt_hooks {
 };
 
 struct pt_config {
-    unsigned va_bits;             /* input address width, 1 .. format's maximum */
-    unsigned oa_bits;             /* output address width, 1 .. format's maximum */
-    unsigned top_level;           /* amdv1: start level 1..5; x86_64: 3 or 4; riscv64: 0, or what va_bits says */
-    uint32_t features;            /* enum pt_feature, ORed */
-    unsigned c_bit;               /* number of the memory-encryption bit, 12..51; 0 = off */
-    uint64_t page_sizes;          /* allowed leaf sizes, ANDed into what the format offers; 0 = all */
-    struct table_pool *pool;      /* where tables live; items hold its addresses */
+    unsigned va_bits;        /* input address width, 1 .. format's maximum */
+    unsigned oa_bits;        /* output address width, 1 .. format's maximum */
+    unsigned top_level;      /* amdv1: start level 1..5; x86_64: 3 or 4; riscv64: 0 or what va_bits says; armv8: - */
+    uint32_t features;       /* enum pt_feature, ORed */
+    unsigned c_bit;          /* number of the memory-encryption bit, 12..51; 0 = off */
+    uint64_t page_sizes;     /* allowed leaf sizes, ANDed into what the format offers; 0 = all */
+    struct table_pool *pool; /* where tables live; items hold its addresses */
     const struct pt_hooks *hooks; /* NULL: none */
     void *context;                /* handed to the hooks */
 };

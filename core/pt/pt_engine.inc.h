@@ -42,10 +42,10 @@ FMT_HOOK(set_dirty, uint64_t (*)(uint64_t));
 FMT_HOOK(clear_dirty, uint64_t (*)(uint64_t));
 FMT_HOOK(init, int (*)(struct pt *, const struct pt_config *, unsigned *));
 FMT_HOOK(features_required, uint32_t (*)(const struct pt *));
-FMT_HOOK(flushed_bit, uint64_t (*)(void));
+FMT_HOOK(flushed_bit, uint64_t (*)(const struct pt *));
 FMT_HOOK(address_bits, uint64_t (*)(unsigned));
 FMT_HOOK(level_bits, uint64_t (*)(void));
-FMT_HOOK(hardware_bits, uint64_t (*)(unsigned));
+FMT_HOOK(hardware_bits, uint64_t (*)(const struct pt *, unsigned));
 _Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level");
 
 #include "pt/pt_walk.inc.h"
@@ -150,11 +150,12 @@ static void FMT(get_info)(const struct pt *pt, struct pt_info *info)
 {
     const uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
     const unsigned used_bits = pt->features & PT_SIGN_EXTEND ? pt->va_bits - 1u : pt->va_bits;
+    const uint64_t prefix = pt->features & PT_UPPER_HALF ? ~low_mask(used_bits) : 0;
 
     *info = (struct pt_info){
         .page_sizes = pt->page_sizes,
-        .first = iova(0),
-        .last = iova(low_mask(used_bits)),
+        .first = iova(prefix),
+        .last = iova(prefix | low_mask(used_bits)),
         .features = pt->features,
         .top = hpa(align_down(top, FMT(GRANULE_SHIFT) < 12 ? FMT(GRANULE_SHIFT) : 12)),
         .top_level = (unsigned)(top & 7),
@@ -186,6 +187,12 @@ static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result
     return true;
 }
 
+/* Where a feature makes hardware note writes, only with it. */
+static bool has_dirty(const struct pt *pt)
+{
+    return FMT(HAS_DIRTY) && (!(FMT(FEATURES) & PT_HARDWARE_DIRTY) || pt->features & PT_HARDWARE_DIRTY);
+}
+
 static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
                                      pt_dirty_report *report, void *context, struct pt_gather *gather)
 {
@@ -193,7 +200,7 @@ static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t lengt
     uint64_t va = start.value;
     const uint64_t last = va + length - 1;
 
-    if (!FMT(HAS_DIRTY)) return -EOPNOTSUPP;
+    if (!has_dirty(pt)) return -EOPNOTSUPP;
     if (length == 0) return -EINVAL;
     if (last < va) return -EOVERFLOW;
     walk_start(pt, &walk);
@@ -222,7 +229,7 @@ static int FMT(mark_dirty)(struct pt *pt, iova_t address)
     uint64_t item;
     unsigned index;
 
-    if (!FMT(HAS_DIRTY)) return -EOPNOTSUPP;
+    if (!has_dirty(pt)) return -EOPNOTSUPP;
     walk_start(pt, &walk);
     if (!range_is_inside(pt, walk.top_level, address.value, address.value)) return -ERANGE;
     found = walk_to(pt, &walk, address.value);
@@ -245,18 +252,19 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
     if (decoded->kind == PT_TABLE) {
         decoded->address = FMT(table_address)(pt, item);
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);
-        decoded->software_bits = FMT(flushed_bit)() | (FMT(TABLES_ARE_MARKED) ? FMT(hardware_bits)(level) : 0);
+        decoded->software_bits = FMT(flushed_bit)(pt) | (FMT(TABLES_ARE_MARKED) ? FMT(hardware_bits)(pt, level) : 0);
     } else if (decoded->kind == PT_LEAF) {
+        /* between read and write every attribute is asked for once, and once not */
         FMT(attrs)(pt, PT_READ | PT_WRITE | PT_MMIO, &both_attrs);
-        FMT(attrs)(pt, PT_WRITE | PT_MMIO | PT_NOEXEC, &write_attrs);
+        FMT(attrs)(pt, PT_WRITE | PT_CACHE | PT_NOEXEC | PT_PRIV, &write_attrs);
         if (FMT(attrs)(pt, PT_READ | PT_MMIO, &read_attrs) != 0) read_attrs = both_attrs; /* PT_FORCE_WRITEABLE */
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);
         decoded->item_address = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : decoded->address;
-        decoded->hardware_bits = FMT(hardware_bits)(level);
+        decoded->hardware_bits = FMT(hardware_bits)(pt, level);
         decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->item_address, level, decoded->shift);
         decoded->reserved = FMT(leaf_attrs)(pt, item) &
-                            ~(read_attrs | write_attrs | both_attrs | pt->c_bit_mask | FMT(hardware_bits)(0));
+                            ~(read_attrs | write_attrs | both_attrs | pt->c_bit_mask | FMT(hardware_bits)(pt, 0));
         decoded->missing = read_attrs & write_attrs & ~FMT(leaf_attrs)(pt, item);
         decoded->is_dirty = FMT(is_dirty)(item);
     }

@@ -39,10 +39,10 @@
  *   bool     is_dirty(item); uint64_t set_dirty(item); uint64_t clear_dirty(item)
  *   int      init(pt, config, *top_level)       the format's own rules of formats.md 2.1 step 2
  *   uint32_t features_required(pt)              those that must be on after init, else -EOPNOTSUPP
- *   uint64_t flushed_bit()                      software bit of a table item: written back (PT_DMA_INCOHERENT), or 0
+ *   uint64_t flushed_bit(pt)                    software bit of a table item: written back (PT_DMA_INCOHERENT), or 0
  *   uint64_t address_bits(level)                where an item keeps its address
  *   uint64_t level_bits()                       bits that name a level or mark an encoded size (AMD NL), or 0
- *   uint64_t hardware_bits(level)               bits that hardware sets by itself: accessed, dirty
+ *   uint64_t hardware_bits(pt, level)           bits that hardware sets by itself: accessed, dirty
  */
 #pragma once
 

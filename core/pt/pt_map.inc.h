@@ -117,7 +117,7 @@ static __attribute__((noinline)) int grow_top(struct pt *pt, uint64_t last, unsi
 static __attribute__((noinline)) void flush_table_item(struct pt *pt, pt_item_t *table, unsigned index, uint64_t item)
 {
     flush(pt, table, index, 1);
-    pt_sync_exchange(&table[index], &item, item | FMT(flushed_bit)());
+    pt_sync_exchange(&table[index], &item, item | FMT(flushed_bit)(pt));
 }
 
 /*
@@ -161,7 +161,7 @@ static inline int walk_install(struct pt *pt, struct walk *walk, uint64_t va, un
                 return error;
             }
         }
-        if (is_incoherent(pt) && !(item & FMT(flushed_bit)()))
+        if (is_incoherent(pt) && !(item & FMT(flushed_bit)(pt)))
             flush_table_item(pt, walk->tables[at_level], (unsigned)(at - walk->tables[at_level]), item);
         walk->tables[at_level - 1] = table_of_item(pt, item);
     }
@@ -312,7 +312,7 @@ static inline int check_map(const struct pt *pt, const struct span *span)
     if (last < span->va) return -EOVERFLOW;
     if ((span->va | span->oa | span->length) & ((pt->page_sizes & -pt->page_sizes) - 1)) return -ENXIO;
     if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
-    if (FMT(FEATURES) & PT_SIGN_EXTEND && pt->features & PT_SIGN_EXTEND &&
+    if (FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF) && pt->features & (PT_SIGN_EXTEND | PT_UPPER_HALF) &&
         !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last))
         return -ERANGE;
     return 0;

@@ -172,8 +172,9 @@ static inline uint32_t amdv1_features_required(const struct pt *pt)
     return pt->features & PT_SMALL_VA ? required & ~(uint32_t)PT_DYNAMIC_TOP : required;
 }
 
-static inline uint64_t amdv1_flushed_bit(void)
+static inline uint64_t amdv1_flushed_bit(const struct pt *pt)
 {
+    (void)pt;
     return 0;
 }
 
@@ -188,8 +189,8 @@ static inline uint64_t amdv1_level_bits(void)
     return AMDV1_NEXT_LEVEL;
 }
 
-static inline uint64_t amdv1_hardware_bits(unsigned level)
+static inline uint64_t amdv1_hardware_bits(const struct pt *pt, unsigned level)
 {
-    (void)level;
+    (void)pt, (void)level;
     return AMDV1_ACCESSED | AMDV1_DIRTY;
 }

@@ -206,8 +206,9 @@ static inline uint32_t fake_features_required(const struct pt *pt)
     return 0;
 }
 
-static inline uint64_t fake_flushed_bit(void)
+static inline uint64_t fake_flushed_bit(const struct pt *pt)
 {
+    (void)pt;
     return FAKE_FLUSHED;
 }
 
@@ -221,7 +222,8 @@ static inline uint64_t fake_level_bits(void)
     return FAKE_LEVEL;
 }
 
-static inline uint64_t fake_hardware_bits(unsigned level)
+static inline uint64_t fake_hardware_bits(const struct pt *pt, unsigned level)
 {
+    (void)pt;
     return fake_flags(FAKE_MARKED | FAKE_DIRTY, level);
 }

@@ -183,8 +183,9 @@ static inline uint32_t riscv64_features_required(const struct pt *pt)
     return 0;
 }
 
-static inline uint64_t riscv64_flushed_bit(void)
+static inline uint64_t riscv64_flushed_bit(const struct pt *pt)
 {
+    (void)pt;
     return 0;
 }
 
@@ -199,8 +200,8 @@ static inline uint64_t riscv64_level_bits(void)
     return 0;
 }
 
-static inline uint64_t riscv64_hardware_bits(unsigned level)
+static inline uint64_t riscv64_hardware_bits(const struct pt *pt, unsigned level)
 {
-    (void)level;
+    (void)pt, (void)level;
     return RISCV64_ACCESSED | RISCV64_DIRTY;
 }

@@ -158,8 +158,9 @@ static inline uint32_t vtdss_features_required(const struct pt *pt)
     return 0;
 }
 
-static inline uint64_t vtdss_flushed_bit(void)
+static inline uint64_t vtdss_flushed_bit(const struct pt *pt)
 {
+    (void)pt;
     return VTDSS_FLUSHED;
 }
 
@@ -174,8 +175,8 @@ static inline uint64_t vtdss_level_bits(void)
     return 0;
 }
 
-static inline uint64_t vtdss_hardware_bits(unsigned level)
+static inline uint64_t vtdss_hardware_bits(const struct pt *pt, unsigned level)
 {
-    (void)level;
+    (void)pt, (void)level;
     return VTDSS_ACCESSED | VTDSS_DIRTY;
 }

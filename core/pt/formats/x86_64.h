@@ -153,8 +153,9 @@ static inline uint32_t x86_64_features_required(const struct pt *pt)
     return 0;
 }
 
-static inline uint64_t x86_64_flushed_bit(void)
+static inline uint64_t x86_64_flushed_bit(const struct pt *pt)
 {
+    (void)pt;
     return X86_64_FLUSHED;
 }
 
@@ -169,8 +170,8 @@ static inline uint64_t x86_64_level_bits(void)
     return 0;
 }
 
-static inline uint64_t x86_64_hardware_bits(unsigned level)
+static inline uint64_t x86_64_hardware_bits(const struct pt *pt, unsigned level)
 {
-    (void)level;
+    (void)pt, (void)level;
     return X86_64_ACCESSED | X86_64_DIRTY;
 }
