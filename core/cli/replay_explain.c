@@ -28,6 +28,7 @@ static const char *const fault_words[IOMMU_FAULT_COUNT] = {
     [IOMMU_RMP_NOT_VALIDATED] = "the guest has not accepted the page yet (pvalidate)",
     [IOMMU_RMP_RANGE] = "a private access to an address that the RMP does not cover",
     [IOMMU_NO_MEMORY] = "a table lies where there is no memory: the root or an item on the way is wrong",
+    [IOMMU_ACCESS_FLAG] = "the leaf's access flag is clear and hardware does not set it",
 };
 
 static const char *const finding_words[FINDING_KINDS] = {

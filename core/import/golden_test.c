@@ -303,29 +303,51 @@ static void a_missing_or_empty_file_is_an_error(void **state)
 
 static void cases_of_formats_that_are_not_built_are_skipped_by_name(void **state)
 {
-    static const char text[] = "# some arm\n"
-                               "table fmt=armv8 stage=2 granule=4K ias=32 oas=32 coherent=yes quirks=none\n"
-                               "page_sizes 0x40201000\n"
-                               "top_level 2\n"
-                               "top_table_bytes 32\n"
-                               "arm_start_level 1\n"
-                               "vtcr ps=0 tg=0 sh=3 orgn=1 irgn=1 sl0=1 tsz=32\n"
-                               "tables 1\n"
+    static const char text[] = "# short descriptors\n"
+                               "table fmt=armv7 va_bits=32 oa_bits=40 features=none\n"
+                               "page_sizes 0x1111000\n"
+                               "top_level 1\n"
                                "end\n";
-    static const char init[] = "init stage=2 granule=4K ias=39 oas=40 coherent=yes quirks=bit3 -> fail\n"
-                               "init stage=1 granule=4K ias=32 oas=32 coherent=yes quirks=none -> ret=0 "
-                               "page_sizes=0x40201000 ias=32 oas=32 top_level=2 top_table_bytes=32 arm_start_level=1 "
-                               "ips=0 tg=0 sh=3 orgn=1 irgn=1 tsz=32 mair=0xf404ff44\n";
-    const struct outcome arm = run_bytes(text, strlen(text));
-    const struct outcome arm_init = run_bytes(init, strlen(init));
+    static const char init[] = "init fmt=armv7 va_bits=32 oa_bits=40 features=none -> ret=0 top_level=1 "
+                               "page_sizes=0x1111000 aperture=0x0-0xffffffff features=none\n"
+                               "init fmt=armv7 va_bits=0 oa_bits=40 features=none -> ret=-22\n";
+    const struct outcome short_format = run_bytes(text, strlen(text));
+    const struct outcome short_init = run_bytes(init, strlen(init));
 
     (void)state;
-    assert_int_equal(arm.result, 0);
-    assert_int_equal(arm.totals.skipped, 1);
-    assert_string_equal(arm.seen.format, "armv8");
-    assert_int_equal(arm_init.result, 0);
-    assert_int_equal(arm_init.totals.skipped, 2);
-    assert_int_equal(arm_init.seen.skips, 1);
+    assert_int_equal(short_format.result, 0);
+    assert_int_equal(short_format.totals.skipped, 1);
+    assert_string_equal(short_format.seen.format, "armv7");
+    assert_int_equal(short_init.result, 0);
+    assert_int_equal(short_init.totals.skipped, 2);
+    assert_int_equal(short_init.seen.skips, 1);
+}
+
+/* One row an Arm line: granule and stage choose the engine, every field of the answer is compared. */
+static void an_arm_line_is_compared_in_every_field(void **state)
+{
+    static const char good[] = "init stage=2 granule=16K ias=48 oas=48 coherent=yes quirks=none -> ret=0 "
+                               "page_sizes=0x2004000 ias=48 oas=48 top_level=2 top_table_bytes=32768 arm_start_level=1 "
+                               "ps=5 tg=2 sh=3 orgn=1 irgn=1 sl0=2 tsz=16\n";
+    static const char *const digits[] = { "page_sizes=0x2", "oas=48 top", "top_level=2", "bytes=3",
+                                          "start_level=1",  "ps=5",       "tg=2",        "sh=3",
+                                          "orgn=1",         "irgn=1",     "sl0=2",       "tsz=1" };
+    static const char refused[] = "init stage=1 granule=4K ias=39 oas=40 coherent=yes quirks=outer-wbwa -> fail\n"
+                                  "init stage=2 granule=64K ias=39 oas=40 coherent=yes quirks=hd -> fail\n"
+                                  "init stage=1 granule=4K ias=39 oas=40 coherent=yes quirks=ns,bit9 -> fail\n";
+
+    (void)state;
+    assert_int_equal(run_bytes(good, strlen(good)).totals.passed, 1);
+    assert_int_equal(run_bytes(refused, strlen(refused)).totals.passed, 3);
+    for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+        char *bad = strdup(good);
+        char *digit = strstr(strchr(bad, '>'), digits[i]) + strlen(digits[i]) - 1;
+
+        if (*digit == 'p') digit = strstr(strchr(bad, '>'), "oas=4") + 4;
+        *digit = *digit == '9' ? '8' : (char)(*digit + 1);
+        assert_int_equal(run_bytes(bad, strlen(bad)).totals.failed, 1);
+        free(bad);
+    }
 }
 
 static void a_named_engine_runs_only_its_own_format(void **state)
@@ -395,6 +417,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_file_cut_off_in_its_xz_data_is_an_error),
         cmocka_unit_test(a_missing_or_empty_file_is_an_error),
         cmocka_unit_test(cases_of_formats_that_are_not_built_are_skipped_by_name),
+        cmocka_unit_test(an_arm_line_is_compared_in_every_field),
         cmocka_unit_test(a_named_engine_runs_only_its_own_format),
         cmocka_unit_test(init_lines_are_cases_and_debug_answers_are_left_out),
         cmocka_unit_test(lists_become_bits),

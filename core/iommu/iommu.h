@@ -39,8 +39,9 @@ enum iommu_fault {
     IOMMU_RMP_SIZE,
     IOMMU_RMP_IMMUTABLE,
     IOMMU_RMP_NOT_VALIDATED,
-    IOMMU_RMP_RANGE, /* private access to an hpa that the RMP does not cover */
-    IOMMU_NO_MEMORY, /* a table lies where there is no memory */
+    IOMMU_RMP_RANGE,   /* private access to an hpa that the RMP does not cover */
+    IOMMU_NO_MEMORY,   /* a table lies where there is no memory */
+    IOMMU_ACCESS_FLAG, /* Arm: the leaf was not accessed before, and software wants to know */
     IOMMU_FAULT_COUNT,
 };
 
@@ -67,6 +68,8 @@ struct iommu_table {
     uint64_t c_bit_mask; /* stripped from every address; 0 = none */
     bool sign_extend;
     bool set_accessed_dirty; /* the walk sets A and D in the leaf as hardware does */
+    bool upper_half;         /* Arm TTBR1: input addresses have all bits above va_bits set */
+    bool unprivileged;       /* Arm stage 1: accesses are made as a user; leaves without that right refuse them */
 };
 
 enum iommu_access { IOMMU_READ, IOMMU_WRITE };
@@ -80,7 +83,7 @@ struct iommu_leaf {
     uint64_t address;                       /* output address of the byte asked for */
     unsigned shift;                         /* size of the leaf: contiguous runs as a whole */
     bool readable, writable;                /* AND over the path, as hardware combines them */
-    bool dirty, forced_coherent, encrypted; /* bits of the leaf */
+    bool dirty, forced_coherent, encrypted; /* bits of the leaf; Arm has no D: writable as the item stands */
     unsigned level;                         /* where the walk ended */
     unsigned reads;                         /* items fetched */
     uint64_t items[IOMMU_PATH_MAX];         /* raw items as read, top first, `reads` of them */

@@ -63,6 +63,7 @@ const char *iommu_fault_name(enum iommu_fault fault)
         [IOMMU_RMP_NOT_VALIDATED] = "rmp-not-validated",
         [IOMMU_RMP_RANGE] = "rmp-range",
         [IOMMU_NO_MEMORY] = "no-memory",
+        [IOMMU_ACCESS_FLAG] = "access-flag",
     };
 
     return (unsigned)fault < IOMMU_FAULT_COUNT ? names[fault] : "unknown";

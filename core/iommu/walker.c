@@ -30,16 +30,17 @@ uint64_t iommu_item_address(const struct iommu_table *table, uint64_t item, unsi
     case ITEM_TABLE:
     case ITEM_LEAF: return meaning.address;
     case ITEM_EMPTY:
+    case ITEM_NOT_ACCESSED:
     case ITEM_RESERVED: break;
     }
     return 0;
 }
 
-enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t bits)
+enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t desired)
 {
     uint64_t found = 0;
 
-    if (memory->cas(memory->context, address, item, item | bits)) return MARKED;
+    if (memory->cas(memory->context, address, item, desired)) return MARKED;
     if (memory->read(memory->context, address, &found) && found != item) return ITEM_CHANGED;
     return MARK_FAULTED;
 }

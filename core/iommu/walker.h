@@ -14,15 +14,28 @@
 #include "iommu/iommu.h"
 
 /* The formats that have a walker: X(token). */
-#define WALKER_LIST(X) X(amdv1) X(x86_64) X(vtdss) X(riscv64) X(riscv64_s2) X(fake)
+#define WALKER_LIST(X)                                                                                                 \
+    X(amdv1)                                                                                                           \
+    X(x86_64)                                                                                                          \
+    X(vtdss)                                                                                                           \
+    X(riscv64)                                                                                                         \
+    X(riscv64_s2)                                                                                                      \
+    X(armv8)                                                                                                           \
+    X(armv8_16k)                                                                                                       \
+    X(armv8_64k)                                                                                                       \
+    X(armv8_s2)                                                                                                        \
+    X(armv8_s2_16k)                                                                                                    \
+    X(armv8_s2_64k)                                                                                                    \
+    X(fake)
 
-enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED };
+enum item_kind { ITEM_EMPTY, ITEM_TABLE, ITEM_LEAF, ITEM_RESERVED, ITEM_NOT_ACCESSED };
 
 /* What one item says. */
 struct item_meaning {
-    uint64_t address; /* of the table, or of the first byte of the leaf */
-    unsigned shift;   /* size of the leaf, a contiguous run as a whole */
-    unsigned rights;  /* enum walk_right: what the item itself allows; ANDed along the path */
+    uint64_t
+        address;     /* of the table, or of the first byte of the leaf; with items_advance, of this item's part of it */
+    unsigned shift;  /* size of the leaf, a contiguous run as a whole */
+    unsigned rights; /* enum walk_right: what the item itself allows; ANDed along the path */
 };
 
 enum walk_right { WALK_READ = 1, WALK_WRITE = 2 };
@@ -33,8 +46,11 @@ struct walk_format {
     unsigned top_level_max;
     unsigned top_extra_bits; /* a top table may have this many index bits more (concatenated tables) */
     uint64_t accessed, dirty, forced_coherent; /* bits of an item; 0 = the format has none */
+    uint64_t inverted;                         /* of accessed and dirty: these are set while the bit is clear */
     bool accessed_in_tables;                   /* hardware marks table items too */
     unsigned marks_step;                       /* accessed and dirty are this many bits further up with each level */
+    bool items_advance;                        /* the items of a run each hold the address of their own part */
+    bool has_upper_half;                       /* iommu_table.upper_half means something */
     /* The C-bit is stripped from `item` already. `meaning` is set for tables (but for shift) and leaves. */
     enum item_kind (*decode)(const struct iommu_table *table, uint64_t item, unsigned level,
                              struct item_meaning *meaning);
@@ -102,6 +118,7 @@ static inline bool walk_is_canonical(const struct walk_format *format, const str
         fault_triggered();
         return true;
     }
+    if (format->has_upper_half && table->upper_half) return ~input >> (64 - unused) == 0;
     if (table->sign_extend) return (uint64_t)((int64_t)(input << unused) >> unused) == input;
     return (input & ~low_mask(64 - unused)) == 0;
 }
@@ -142,8 +159,8 @@ struct walk_step {
 
 enum walk_mark { MARKED, ITEM_CHANGED, MARK_FAULTED };
 
-/* Set `bits` in the item at `address` as hardware does: by compare-exchange against what was decoded. */
-enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t bits);
+/* Change the item at `address` as hardware does: by compare-exchange against what was decoded. */
+enum walk_mark walk_exchange(const struct iommu_memory *memory, uint64_t address, uint64_t item, uint64_t desired);
 
 WALK_INLINE void walk_note(const struct walk_job *job, const struct walk_step *step)
 {
@@ -158,14 +175,16 @@ WALK_INLINE void walk_note(const struct walk_job *job, const struct walk_step *s
 }
 
 /* Nothing to do where the bits are there already, or where the walk must not write. */
-WALK_INLINE enum walk_mark walk_mark(const struct walk_job *job, struct walk_step *step, uint64_t bits)
+WALK_INLINE enum walk_mark walk_mark(const struct walk_format *format, const struct walk_job *job,
+                                     struct walk_step *step, uint64_t bits)
 {
+    const uint64_t marked = ((step->item ^ format->inverted) | bits) ^ format->inverted;
     enum walk_mark mark;
 
-    if (!job->path || !job->memory->cas || (step->item & bits) == bits) return MARKED;
-    mark = walk_exchange(job->memory, step->address, step->item, bits);
+    if (!job->path || !job->memory->cas || step->item == marked) return MARKED;
+    mark = walk_exchange(job->memory, step->address, step->item, marked);
     if (mark != MARKED) return mark;
-    step->item |= bits;
+    step->item = marked;
     walk_note(job, step);
     return MARKED;
 }
@@ -203,7 +222,8 @@ WALK_INLINE uint64_t walk_leaf_marks(const struct walk_format *format, const str
     const uint64_t dirty = walk_dirty(format, step);
 
     if (job->access != IOMMU_WRITE) return accessed;
-    if (FAULT(WALK_FORGETS_DIRTY) && job->path && (step->item & accessed) && (step->item & dirty) != dirty) {
+    if (FAULT(WALK_FORGETS_DIRTY) && job->path && (step->item & accessed) &&
+        ((step->item ^ format->inverted) & dirty) != dirty) {
         fault_triggered();
         return accessed;
     }
@@ -217,22 +237,23 @@ WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk
     struct iommu_leaf *leaf = job->leaf;
     const bool is_write = job->access == IOMMU_WRITE;
     const unsigned rights = step->rights & meaning->rights;
+    const unsigned offset_bits = format->items_advance ? walk_item_shift(format, step->level) : meaning->shift;
     const bool readable = (rights & WALK_READ) != 0;
     const bool writable = (rights & WALK_WRITE) != 0;
     enum iommu_fault fault = (is_write ? writable : readable) ? IOMMU_NO_FAULT : IOMMU_PERMISSION;
 
     if (fault == IOMMU_NO_FAULT && job->table->set_accessed_dirty) {
-        const enum walk_mark mark = walk_mark(job, step, walk_leaf_marks(format, job, step));
+        const enum walk_mark mark = walk_mark(format, job, step, walk_leaf_marks(format, job, step));
 
         if (mark == ITEM_CHANGED) return false;
         if (mark == MARK_FAULTED) fault = IOMMU_NO_MEMORY;
     }
     leaf->fault = fault;
-    leaf->address = meaning->address | (job->input & low_mask(meaning->shift));
+    leaf->address = meaning->address | (job->input & low_mask(offset_bits));
     leaf->shift = meaning->shift;
     leaf->readable = readable;
     leaf->writable = writable;
-    leaf->dirty = (step->item & walk_dirty(format, step)) != 0;
+    leaf->dirty = ((step->item ^ format->inverted) & walk_dirty(format, step)) != 0;
     leaf->forced_coherent = (step->item & format->forced_coherent) != 0;
     leaf->encrypted = (step->item & job->table->c_bit_mask) != 0;
     leaf->level = step->level;
@@ -306,12 +327,13 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
         switch (format->decode(table, step.item & ~c_bit_mask, step.level, &meaning)) {
         case ITEM_EMPTY: walk_fail(job, &step, IOMMU_NOT_PRESENT); return true;
         case ITEM_RESERVED: walk_fail(job, &step, IOMMU_RESERVED_BITS); return true;
+        case ITEM_NOT_ACCESSED: walk_fail(job, &step, IOMMU_ACCESS_FLAG); return true;
         case ITEM_LEAF: return walk_finish(format, job, &step, &meaning);
         case ITEM_TABLE: break;
         }
         CHECK(step.level > 0);
         if (format->accessed_in_tables && table->set_accessed_dirty) {
-            const enum walk_mark mark = walk_mark(job, &step, walk_accessed(format, &step));
+            const enum walk_mark mark = walk_mark(format, job, &step, walk_accessed(format, &step));
 
             if (mark == MARK_FAULTED) walk_fail(job, &step, IOMMU_NO_MEMORY);
             if (mark != MARKED) return mark == MARK_FAULTED;
@@ -342,8 +364,9 @@ WALK_INLINE bool walk_whole(const struct walk_format *format, const struct walk_
     return true;
 }
 
-/* A walker row from `token` and its struct walk_format of the name `format`. */
-#define DEFINE_WALKER(token)                                                                                           \
+/* A walker row from `token` and its struct walk_format; a file with one row calls that `format`. */
+#define DEFINE_WALKER(token) DEFINE_WALKER_OF(token, format)
+#define DEFINE_WALKER_OF(token, of_format)                                                                             \
     static void token##_run(const struct iommu_table *table, const struct iommu_memory *memory, struct walk *walk)     \
     {                                                                                                                  \
         const struct walk_job job = {                                                                                  \
@@ -351,7 +374,7 @@ WALK_INLINE bool walk_whole(const struct walk_format *format, const struct walk_
             walk->path, NULL,   memory->window, memory->window_base, memory->window_bytes                              \
         };                                                                                                             \
                                                                                                                        \
-        walk->restarted = walk_whole(&format, &job);                                                                   \
+        walk->restarted = walk_whole(&(of_format), &job);                                                              \
     }                                                                                                                  \
     static void token##_look(const struct iommu_table *table, const struct iommu_memory *memory, uint64_t input,       \
                              enum iommu_access access, struct iommu_chain *chain)                                      \
@@ -368,6 +391,6 @@ WALK_INLINE bool walk_whole(const struct walk_format *format, const struct walk_
                                       memory->window_base,                                                             \
                                       memory->window_bytes };                                                          \
                                                                                                                        \
-        walk_whole(&format, &job);                                                                                     \
+        walk_whole(&(of_format), &job);                                                                                \
     }                                                                                                                  \
-    const struct iommu_walker walker_##token = { #token, &format, token##_run, token##_look }
+    const struct iommu_walker walker_##token = { #token, &(of_format), token##_run, token##_look }

@@ -28,13 +28,15 @@ struct oracle_format {
     unsigned granule_shift;             /* smallest leaf */
     unsigned index_bits;                /* of a table below the top */
     unsigned max_level;                 /* highest level a top table can have */
-    unsigned top_extra_bits;            /* index bits that a top table has beyond index_bits */
-    bool width_says_top;                /* the input width says the top level, and nothing else does */
+    unsigned top_extra_bits;            /* index bits that a top table has, or may have, beyond index_bits */
+    bool width_says_top;                /* the top level is the lowest that decodes the input width, so far widened */
     uint64_t leaf_sizes[ORACLE_LEVELS]; /* bitmap of leaf sizes by level, single items and runs */
     uint64_t contiguous_sizes;          /* of these, what a table without the contiguous switch lacks */
+    uint64_t wide_sizes;                /* and what a table with output addresses up to 48 bits lacks */
     bool read_is_implied;               /* every leaf is readable */
     bool dirty_is_readable;             /* read_and_clear_dirty and set_dirty exist */
-    bool starts_dirty;                  /* writable leaves are born with the dirty bit set */
+    bool dirty_by_switch;               /* but only with hardware_dirty */
+    bool starts_dirty;                  /* writable leaves are born dirty; for good where that is not readable */
     bool can_resize, can_exchange;      /* the two capabilities of formats.md 6 */
 };
 
@@ -62,6 +64,7 @@ struct oracle_config {
     bool upper_half;     /* input addresses have all bits above va_bits set */
     bool small_va;       /* amdv1 as Linux 7.2 */
     bool is_contiguous;  /* leaves of several items where the format has them by a switch */
+    bool hardware_dirty; /* dirty bits where the format has them by a switch */
     bool needs_write;    /* leaves without the right to write are refused */
     uint64_t page_sizes; /* 0 = all the format has */
 };
@@ -93,6 +96,12 @@ struct oracle_run {
     unsigned prot;
     bool dirty;
 };
+
+/* The level of a new top table: `asked`, or what follows from the input width. */
+unsigned oracle_top_level(const struct oracle_format *format, unsigned va_bits, unsigned asked);
+
+/* Can dirtiness be read and cleared in such a table? */
+bool oracle_reads_dirty(const struct oracle_config *config);
 
 /* Start empty. The memory of an earlier use is kept; an all-zero struct is fine. */
 void oracle_table_init(struct oracle_table *table, const struct oracle_config *config);

@@ -68,6 +68,87 @@ static const struct oracle_format formats[] = {
         .can_resize = true,
         .can_exchange = true,
     },
+    /* Arm ARM D8.2: pages and blocks by granule, each with the run of the contiguous hint. No live leaf is changed. */
+    {
+        .name = "armv8",
+        .granule_shift = 12,
+        .index_bits = 9,
+        .max_level = 3,
+        .leaf_sizes = { SIZE(12) | SIZE(16), SIZE(21) | SIZE(25), SIZE(30) | SIZE(34) },
+        .contiguous_sizes = SIZE(16) | SIZE(25) | SIZE(34),
+        .width_says_top = true,
+        .read_is_implied = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
+    {
+        .name = "armv8_16k",
+        .granule_shift = 14,
+        .index_bits = 11,
+        .max_level = 3,
+        .leaf_sizes = { SIZE(14) | SIZE(21), SIZE(25) | SIZE(30) },
+        .contiguous_sizes = SIZE(21) | SIZE(30),
+        .width_says_top = true,
+        .read_is_implied = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
+    {
+        .name = "armv8_64k",
+        .granule_shift = 16,
+        .index_bits = 13,
+        .max_level = 2,
+        .leaf_sizes = { SIZE(16) | SIZE(21), SIZE(29) | SIZE(34), SIZE(42) | SIZE(47) },
+        .contiguous_sizes = SIZE(21) | SIZE(34) | SIZE(47),
+        .wide_sizes = SIZE(42) | SIZE(47), /* blocks of 4T: with 52-bit output only */
+        .width_says_top = true,
+        .read_is_implied = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
+    {
+        .name = "armv8_s2",
+        .granule_shift = 12,
+        .index_bits = 9,
+        .max_level = 3,
+        .leaf_sizes = { SIZE(12) | SIZE(16), SIZE(21) | SIZE(25), SIZE(30) | SIZE(34) },
+        .contiguous_sizes = SIZE(16) | SIZE(25) | SIZE(34),
+        .top_extra_bits = 4, /* up to 16 tables side by side */
+        .width_says_top = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
+    {
+        .name = "armv8_s2_16k",
+        .granule_shift = 14,
+        .index_bits = 11,
+        .max_level = 3,
+        .leaf_sizes = { SIZE(14) | SIZE(21), SIZE(25) | SIZE(30) },
+        .contiguous_sizes = SIZE(21) | SIZE(30),
+        .top_extra_bits = 4, /* up to 16 tables side by side */
+        .width_says_top = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
+    {
+        .name = "armv8_s2_64k",
+        .granule_shift = 16,
+        .index_bits = 13,
+        .max_level = 2,
+        .leaf_sizes = { SIZE(16) | SIZE(21), SIZE(29) | SIZE(34), SIZE(42) | SIZE(47) },
+        .contiguous_sizes = SIZE(21) | SIZE(34) | SIZE(47),
+        .wide_sizes = SIZE(42) | SIZE(47), /* blocks of 4T: with 52-bit output only */
+        .top_extra_bits = 4,               /* up to 16 tables side by side */
+        .width_says_top = true,
+        .dirty_is_readable = true,
+        .dirty_by_switch = true,
+        .starts_dirty = true,
+    },
     {
         .name = "fake",
         .granule_shift = 11,
@@ -102,8 +183,23 @@ static uint64_t possible_sizes(const struct oracle_config *config)
         sizes |= format->leaf_sizes[level];
     }
     if (!config->is_contiguous) sizes &= ~format->contiguous_sizes;
+    if (config->oa_bits <= 48) sizes &= ~format->wide_sizes;
     if (config->small_va) sizes &= low_mask((unsigned)min_u64(config->va_bits + 1, 64));
     return sizes & low_mask(config->oa_bits);
+}
+
+unsigned oracle_top_level(const struct oracle_format *format, unsigned va_bits, unsigned asked)
+{
+    unsigned level = 0;
+
+    if (!format->width_says_top) return asked;
+    while (oracle_item_shift(format, level + 1) + format->top_extra_bits < va_bits) level++;
+    return level;
+}
+
+bool oracle_reads_dirty(const struct oracle_config *config)
+{
+    return config->format->dirty_is_readable && (!config->format->dirty_by_switch || config->hardware_dirty);
 }
 
 void oracle_table_init(struct oracle_table *table, const struct oracle_config *config)

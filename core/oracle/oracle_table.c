@@ -205,6 +205,7 @@ static void insert(struct oracle_table *table, const struct oracle_run *run)
 
 uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_request *request, uint64_t mapped)
 {
+    const bool starts_dirty = table->config.format->starts_dirty && oracle_reads_dirty(&table->config);
     uint64_t leaves = 0;
     uint64_t done = 0;
 
@@ -219,6 +220,7 @@ uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_reque
             .target = request->target + done,
             .shift = piece.shift,
             .prot = request->prot & 0xff,
+            .dirty = starts_dirty && request->prot & ORACLE_WRITE,
         };
 
         insert(table, &run);
@@ -399,7 +401,7 @@ int oracle_dirty_check(const struct oracle_table *table, uint64_t start, uint64_
 {
     int error;
 
-    if (!table->config.format->dirty_is_readable) return -EOPNOTSUPP;
+    if (!oracle_reads_dirty(&table->config)) return -EOPNOTSUPP;
     error = oracle_check_length(start, length);
     if (error) return error;
     return oracle_level_covers(table, table->top_level, start, start + (length - 1)) ? 0 : -ERANGE;
@@ -437,7 +439,7 @@ int oracle_set_dirty_predict(const struct oracle_table *table, uint64_t address)
 {
     struct oracle_leaf leaf;
 
-    if (!table->config.format->dirty_is_readable) return -EOPNOTSUPP;
+    if (!oracle_reads_dirty(&table->config)) return -EOPNOTSUPP;
     if (!oracle_decodes(table, address)) return -ERANGE;
     return oracle_find(table, address, &leaf) ? 0 : -ENOENT;
 }

@@ -188,6 +188,8 @@ static void check_top(struct check *check, const struct pt_info *info)
     const unsigned shift = item_shift(check, info->top_level);
     const unsigned bits_here = check->pt->va_bits > shift ? check->pt->va_bits - shift : 0;
     const unsigned used = 1u << min_u64(bits_here, check->geometry->index_bits + check->geometry->top_extra_bits);
+    const unsigned page_items = POOL_PAGE_BYTES / sizeof(pt_item_t);
+    const unsigned allocated = (used + page_items - 1) & ~(page_items - 1); /* nothing else is in its last page */
     const struct table_pool *pool = check->pt->pool;
     struct place place = { NULL, info->top_level, 0, 0, 0 };
 
@@ -200,7 +202,7 @@ static void check_top(struct check *check, const struct pt_info *info)
     check->seen[(info->top.value - pool->base) >> POOL_PAGE_SHIFT] = 1;
     check->tables++;
     check_items(check, place.table, info->top_level, 0, used);
-    for (place.index = used; place.index < 1u << check->geometry->index_bits; place.index++) {
+    for (place.index = used; place.index < allocated; place.index++) {
         place.item = pt_sync_load(&place.table[place.index]);
         if (place.item) fail(check, 7, &place, "an item of the top table beyond the VA width");
     }

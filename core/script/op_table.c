@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const format_names[] = { "amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "fake", NULL };
+static const char *const format_names[] = { "amdv1",        "x86_64",    "vtdss",     "riscv64",  "riscv64_s2",
+                                            "armv8",        "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k",
+                                            "armv8_s2_64k", "fake",      NULL };
 static const char *const hw_names[] = { "amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off", NULL };
 static const char *const policy_names[] = { "script", NULL };
 static const char *const stage_names[] = { "default", "s1", "s2", NULL };

@@ -255,8 +255,9 @@ static void names_and_page_sizes_end_where_the_table_ends(void **state)
     assert_string_equal(op_format_name(2), "vtdss");
     assert_string_equal(op_format_name(3), "riscv64");
     assert_string_equal(op_format_name(4), "riscv64_s2");
-    assert_string_equal(op_format_name(5), "fake");
-    assert_null(op_format_name(6));
+    assert_string_equal(op_format_name(10), "armv8_s2_64k");
+    assert_string_equal(op_format_name(11), "fake");
+    assert_null(op_format_name(12));
     assert_string_equal(op_hw_name(6), "off");
     assert_null(op_hw_name(7));
     assert_string_equal(op_policy_name(0), "script");

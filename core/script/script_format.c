@@ -166,9 +166,11 @@ void script_format_draw(struct random *random, struct op *world)
     if (random_one_in(random, 8)) op_set(world, FIELD_S1, s1_above(format));
 }
 
-/* Outputs that Arm's registers can say. */
-static bool is_arm_width(uint64_t bits)
+/* Outputs that Arm's registers can say. Stage 2 starts at a level that its output width must allow: from 44 bits all
+ * do. */
+static bool is_arm_width(uint64_t bits, bool is_stage2)
 {
+    if (is_stage2 && bits < 44) return false;
     return bits == 32 || bits == 36 || bits == 40 || bits == 42 || bits == 44 || bits == 48;
 }
 
@@ -188,6 +190,6 @@ void script_format_settle(struct op *world)
     if (!is_amdv1 && strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_DEFAULT);
     if (!is_arm) op_set(world, FIELD_HARDWARE_DIRTY, 0);
     if (op_get(world, FIELD_OA_BITS) > format->oa_bits) op_set(world, FIELD_OA_BITS, 0);
-    if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS))) op_set(world, FIELD_OA_BITS, 0);
+    if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS), format->s1[0])) op_set(world, FIELD_OA_BITS, 0);
     if (script_format_sizes(format, world) == 0) op_set(world, FIELD_PAGE_SIZES, 0);
 }

@@ -79,10 +79,8 @@ static void widen(struct host_config *host, unsigned default_top)
 static void follow_width(struct pt_config *config, const char *name)
 {
     const struct oracle_format *format = oracle_find_format(name);
-    const unsigned below_top = format->granule_shift + format->top_extra_bits + format->index_bits;
 
-    if (format->width_says_top && config->va_bits >= below_top)
-        config->top_level = (config->va_bits - below_top) / format->index_bits;
+    config->top_level = oracle_top_level(format, config->va_bits, config->top_level);
 }
 
 static struct host_config host_config_of(const struct world *world, const struct op *op)
@@ -235,12 +233,13 @@ static void begin_oracle(struct world_table *table, const char *format, const st
         .format = table->leftovers.format,
         .va_bits = config->va_bits,
         .oa_bits = config->oa_bits,
-        .top_level = config->top_level,
+        .top_level = oracle_top_level(table->leftovers.format, config->va_bits, config->top_level),
         .grows = is_amdv1 && config->top_level < 5 && config->va_bits > 12 + 9 * (config->top_level + 1),
         .sign_extend = config->features & PT_SIGN_EXTEND,
         .upper_half = config->features & PT_UPPER_HALF,
         .small_va = config->features & PT_SMALL_VA,
         .is_contiguous = config->features & (PT_NAPOT_64K | PT_CONTIGUOUS),
+        .hardware_dirty = config->features & PT_HARDWARE_DIRTY,
         .needs_write = config->features & PT_FORCE_WRITEABLE,
         .page_sizes = config->page_sizes,
     };
@@ -292,6 +291,7 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
         .c_bit_mask = table->c_bit_mask,
         .sign_extend = config->features & PT_SIGN_EXTEND,
         .set_accessed_dirty = true,
+        .upper_half = config->features & PT_UPPER_HALF,
     };
     CHECK(table->walk.walker != NULL);
     begin_oracle(table, engine->format, config);

@@ -31,7 +31,7 @@ static void check_dirty_run(struct world_table *table, const struct oracle_run *
     const unsigned item_shift = oracle_item_shift_of_leaf(table->oracle.config.format, run->shift);
     bool is_dirty;
 
-    if (!table->oracle.config.format->dirty_is_readable || item_shift == run->shift) return;
+    if (!oracle_reads_dirty(&table->oracle.config) || item_shift == run->shift) return;
     is_dirty = world_any_dirty(table, run->start, run->start + low_mask(run->shift), bit(item_shift));
     if (is_dirty != run->dirty)
         world_differ_at(table, run->start, "a run of items is %sdirty\n", is_dirty ? "" : "not ");

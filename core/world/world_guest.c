@@ -129,7 +129,7 @@ void world_adopt_dirty(struct world_table *table)
     struct oracle_run run;
     uint64_t from = 0;
 
-    if (!table->oracle.config.format->dirty_is_readable) return;
+    if (!oracle_reads_dirty(&table->oracle.config)) return;
     while (oracle_next_run(&table->oracle, from, UINT64_MAX, &run)) {
         const unsigned item_shift = oracle_item_shift_of_leaf(table->oracle.config.format, run.shift);
         const uint64_t end = run.start + run.length;

@@ -17,12 +17,25 @@ static struct world_table *table_of(struct world *world, const struct op *op, st
     return table;
 }
 
-/* May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full. */
+/* Log2 of the pages of a table below the top: of 16K and 64K granules they are several. */
+static unsigned table_order(const struct world_table *table)
+{
+    const unsigned table_shift = table->oracle.config.format->index_bits + 3;
+
+    return table_shift > POOL_PAGE_SHIFT ? table_shift - POOL_PAGE_SHIFT : 0;
+}
+
+/*
+ * May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full: for a table of
+ * several pages, where none came back and the rest of the pool, less what alignment takes, is too short.
+ */
 static bool memory_is_out(const struct world_table *table)
 {
     const struct table_pool *pool = table->pt.pool;
+    const unsigned order = table_order(table);
 
-    return pool->allocations_left == 0 || pool->page_count - pool->live_pages < NOMEM_PAGES;
+    if (pool->allocations_left == 0 || pool->page_count - pool->live_pages < NOMEM_PAGES) return true;
+    return order > 0 && pool->free_heads[order] == POOL_NO_PAGE && pool->page_count - pool->fresh < bit(order + 1);
 }
 
 static uint64_t last_of(uint64_t start, uint64_t length)

@@ -67,7 +67,8 @@ static bool dirty_fits(const struct world_table *table, const struct oracle_leaf
     const struct oracle_format *format = table->oracle.config.format;
     const bool is_run = leaf->shift != oracle_item_shift_of_leaf(format, leaf->shift);
 
-    if (format->starts_dirty) return walk->dirty == ((leaf->prot & ORACLE_WRITE) != 0);
+    if (format->starts_dirty && !oracle_reads_dirty(&table->oracle.config))
+        return walk->dirty == ((leaf->prot & ORACLE_WRITE) != 0);
     return walk->dirty == leaf->dirty || (is_run && leaf->dirty);
 }
 
