@@ -32,8 +32,12 @@
 
 #include "pt/pt_format.h"
 
-#if !defined(ARMV8_GRANULE_SHIFT) || !defined(ARMV8_STAGE)
-#error "an instance says which granule and stage it is"
+/* Read alone, the header is stage 1 with 4K. */
+#ifndef ARMV8_GRANULE_SHIFT
+#define ARMV8_GRANULE_SHIFT 12
+#endif
+#ifndef ARMV8_STAGE
+#define ARMV8_STAGE 1
 #endif
 
 #define ARMV8_VALID      (UINT64_C(1) << 0)
