@@ -89,7 +89,7 @@ static int count_case(const struct bench_list *list, const struct bench_options 
 /* Debian's library calls itself a debug build, whatever ours is; these keys tell what was measured. */
 static void add_context(void)
 {
-    char text[256];
+    char text[1024];
     size_t used = 0;
     const struct engine *engine;
 
