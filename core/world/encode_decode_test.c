@@ -28,6 +28,7 @@ static void walk_open(struct walked *walked, struct fixture *f, const struct kun
         .oa_bits = config->oa_bits,
         .c_bit_mask = config->c_bit ? bit(config->c_bit) : 0,
         .sign_extend = config->features & PT_SIGN_EXTEND,
+        .upper_half = config->features & PT_UPPER_HALF,
         .set_accessed_dirty = true,
     };
     assert_non_null(walked->table.walker);
