@@ -108,6 +108,16 @@ KUNIT_TEST(hardware_reads_every_address_bit)
 
 #define BITS(first, last) (low_mask((last) + 1) & ~low_mask(first))
 
+/* 1.6: 50:48 are RES0, 0b01 is no page, and items of a block lie at multiples of what they translate. */
+static uint64_t arm_reserved_bits(const char *format, unsigned level, unsigned shift)
+{
+    const unsigned granule_shift = strstr(format, "_16k") ? 14 : strstr(format, "_64k") ? 16 : 12;
+    const unsigned item_shift = granule_shift + (granule_shift - 3) * level;
+
+    if (!shift) return BITS(48, 50);
+    return BITS(48, 50) | (level == 0 ? BITS(1, 1) : BITS(granule_shift, item_shift - 1));
+}
+
 /* What the manuals reserve in an item of `level`, said here from them and not taken from a header. `shift` is the size
  * of a leaf, 0 for a table. Address bits below a leaf's size are among them where the format has no other use for them.
  */
@@ -128,7 +138,7 @@ static uint64_t reserved_bits(const char *format, unsigned level, unsigned shift
                (shift ? BITS(60, 60) : BITS(6 + 2 * level, 9 + 2 * level) | BITS(12 + 3 * level, 12 + 3 * level)) |
                (shift && level ? BITS(12 + 3 * level, 11 + 12 * level) : 0);
     }
-    return 0; /* armv8: bits that are RES0 are not checked by hardware (DDI 0487, D8.3) */
+    return arm_reserved_bits(format, level, shift);
 }
 
 static void check_reserved(struct fixture *f, const struct kunit_config *config, const struct kunit_found *found,
