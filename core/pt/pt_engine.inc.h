@@ -260,7 +260,8 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
         if (FMT(attrs)(pt, PT_READ | PT_MMIO, &read_attrs) != 0) read_attrs = both_attrs; /* PT_FORCE_WRITEABLE */
         decoded->shift = FMT(leaf_shift)(item, level);
         decoded->address = FMT(leaf_address)(pt, item, level);
-        decoded->item_address = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : decoded->address;
+        decoded->item_address =
+            FMT(RUN_ITEMS_ADVANCE) ? align_down(FMT(item_address)(pt, item), item_shift(level)) : decoded->address;
         decoded->hardware_bits = FMT(hardware_bits)(pt, level);
         decoded->canonical = FMT(leaf_item)(FMT(leaf_attrs)(pt, item), decoded->item_address, level, decoded->shift);
         decoded->reserved = FMT(leaf_attrs)(pt, item) &

@@ -312,7 +312,7 @@ static inline int check_map(const struct pt *pt, const struct span *span)
     if (last < span->va) return -EOVERFLOW;
     if ((span->va | span->oa | span->length) & ((pt->page_sizes & -pt->page_sizes) - 1)) return -ENXIO;
     if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
-    if (FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF) && pt->features & (PT_SIGN_EXTEND | PT_UPPER_HALF) &&
+    if (pt->features & FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF) &&
         !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last))
         return -ERANGE;
     return 0;
