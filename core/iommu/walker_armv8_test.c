@@ -126,8 +126,8 @@ static void an_item_of_a_run_is_read_by_itself(void **state)
 
     (void)state;
     bed_open(&bed, "armv8", 12, 3);
-    put(&bed, 0, 3, 0x0010000077777f47);
-    assert_int_equal(walk(&bed, 0x3123, IOMMU_READ).address, 0x77777123);
+    put(&bed, 0, 3, 0x0010000077774f47);
+    assert_int_equal(walk(&bed, 0x3123, IOMMU_READ).address, 0x77774123);
     assert_int_equal(walk(&bed, 0x3123, IOMMU_READ).shift, 16);
     physmem_destroy(&bed.memory);
 }
