@@ -60,6 +60,7 @@ struct engine {
                                 void *context, struct pt_gather *gather);
     int (*set_dirty)(struct pt *pt, iova_t address);
     int (*cut)(struct pt *pt, iova_t at);
+    int (*resize)(struct pt *pt, iova_t start, uint64_t length, uint64_t max_leaf);
     void (*get_info)(const struct pt *pt, struct pt_info *info);
     void (*decode)(const struct pt *pt, uint64_t item, unsigned level, struct pt_decoded *decoded); /* cold paths */
 };

@@ -69,6 +69,11 @@ int pt_cut(struct pt *pt, iova_t at)
     return pt->engine->cut ? pt->engine->cut(pt, at) : -EOPNOTSUPP;
 }
 
+int pt_resize_range(struct pt *pt, iova_t start, uint64_t length, uint64_t max_leaf)
+{
+    return pt->engine->resize ? pt->engine->resize(pt, start, length, max_leaf) : -EOPNOTSUPP;
+}
+
 void pt_get_info(const struct pt *pt, struct pt_info *info)
 {
     pt->engine->get_info(pt, info);

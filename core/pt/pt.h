@@ -10,9 +10,9 @@
  * The functions here dispatch once through `struct engine` (engine.h); below that, each format is compiled as a whole
  * (pt_engine.inc.h) with no function pointer. Results are 0 or -errno with Linux numbers.
  *
- * Concurrency (formats.md 2.11): map, unmap and cut need their whole range exclusively, lookups need it shared. Calls
- * on disjoint ranges may run in parallel: interior tables are installed by compare-exchange, and a table is removed
- * only by a call whose range covers all of it. Two calls must not use one gather at the same time.
+ * Concurrency (formats.md 2.11): map, unmap, cut and resize need their whole range exclusively, lookups need it shared.
+ * Calls on disjoint ranges may run in parallel: interior tables are installed by compare-exchange, and a table is
+ * removed only by a call whose range covers all of it. Two calls must not use one gather at the same time.
  *
  * Source: behaviour of Linux 7.0/7.1 generic_pt as recorded in formats.md 2; where that is undefined or wrong
  * (formats.md 7) the clean answer is taken and said at the function.
@@ -63,7 +63,8 @@ enum pt_feature {
 struct pt_hooks {
     /*
      * Drop what hardware caches of [first, last], inclusive, tables included, and wait. `freed` tables are returned
-     * to the pool when this comes back. Called by pt_gather_sync and by a map that replaced an empty table.
+     * to the pool when this comes back. Called by pt_gather_sync, by a map that replaced an empty table and by a
+     * resize that merged tables.
      */
     void (*sync)(void *context, iova_t first, iova_t last, unsigned freed);
     /* The root changes to `top` at `level`; tell the hardware before returning. Called once per growing map, before
@@ -210,6 +211,34 @@ int pt_set_dirty(struct pt *pt, iova_t address);
  * Items of the old leaf that the cut does not pass through keep at least their item size, allowed or not.
  */
 int pt_cut(struct pt *pt, iova_t at);
+
+/*
+ * Make the leaves of [start, start + length) at most max_leaf bytes, and as large as that allows (formats.md 6,
+ * "decrease" and "increase"; Linux has neither yet). Afterwards
+ *   - no leaf that overlaps the range is larger than max_leaf. A larger one is split as a whole, also where it reaches
+ *     over an edge of the range, into leaves of the largest allowed size up to max_leaf.
+ *   - every aligned block (iova and target) of an allowed size up to max_leaf that lies inside the range, is mapped
+ *     without a hole to consecutive targets and has the same attributes throughout, is one leaf, or part of a larger
+ *     one. Smaller leaves that cannot be merged stay, also of a size that is no longer allowed. Sizes beyond what the
+ *     present top can hold do not count: the top does not grow.
+ * Attributes are carried, and dirtiness: the parts of a dirty leaf are dirty, a merged leaf is if any of its parts was.
+ * Accessed and dirty bits do not make leaves differ. Holes are fine. Every translation stays, and at each store a
+ * walker sees the old or the new leaf (hitless). Tables that merges empty are freed after hook sync was told of their
+ * span: one call for up to 64 items that led to tables, or per gap with PT_FLUSH_RANGE_NO_GAPS. Without such a table
+ * nothing is synced: walkers may keep old entries, which are still right; later unmaps name them.
+ *   0            done, or nothing to do
+ * Checks in this order:
+ *   -EINVAL      length 0, or max_leaf is no power of two
+ *   -EOVERFLOW   start + length - 1 wraps
+ *   -ENXIO       no allowed size up to max_leaf, or start or length is not a multiple of the smallest allowed page
+ *   -ERANGE      outside the VA width, or across the hole of a sign-extended table
+ *   -EOPNOTSUPP  something would have to change that the format must not change live: the length of a run
+ *                (resizes_in_place), a leaf for a table or back (exchanges_tables); nothing changed
+ *   -ENOMEM      no table; splits come first, in ascending order, and those before it stay
+ * Needs the range, and what leaves reach beyond its edges, exclusively. Cost: one walk step a leaf; a split builds its
+ * tables before its first store; a merged table is read twice and cleared once.
+ */
+int pt_resize_range(struct pt *pt, iova_t start, uint64_t length, uint64_t max_leaf);
 
 /* Widths, sizes, aperture and root as they are. */
 void pt_get_info(const struct pt *pt, struct pt_info *info);

@@ -1,17 +1,18 @@
 /*
- * Cut: split the leaf at an address (formats.md 6), hitless. Everything that needs memory is built on the side first.
- * Then each item of the old leaf is changed by one exchange, to a smaller run or to a table with the same translation;
- * an A or D bit that hardware sets in between makes the exchange fail and is carried into its second try.
+ * Cut: split the leaf at an address (formats.md 6), hitless; the splits of a resize too. Everything that needs memory
+ * is built on the side first. Then each item of the old leaf is changed by one exchange, to a smaller run or to a table
+ * with the same translation; an A or D bit that hardware sets in between makes the exchange fail and is carried into
+ * its second try.
  */
 
 enum { CUT_ITEMS_MAX = 1 << (FMT(INDEX_BITS) - 1) }; /* a run is at most half a table */
 
 struct cut {
     uint64_t va, oa, end; /* the old leaf */
-    uint64_t at;
-    uint64_t attrs;      /* of the old leaf, dirty if any of its items was */
-    uint64_t page_sizes; /* allowed for its parts */
-    struct walk *walk;   /* at the old leaf's table */
+    uint64_t at;          /* inside it; or its end: no cut, all parts of the largest of page_sizes */
+    uint64_t attrs;       /* of the old leaf, dirty if any of its items was */
+    uint64_t page_sizes;  /* allowed for its parts */
+    struct walk *walk;    /* at the old leaf's table */
     pt_item_t *items;
     unsigned count;
 };
@@ -44,15 +45,45 @@ static unsigned cut_leaf_items(const struct cut *cut, unsigned index, unsigned *
     return level_of_shift(*shift) < level ? 0 : 1u << (*shift - item_shift(level));
 }
 
+/*
+ * A table of `level` full of leaves of 2^shift bytes, `oa` its first address, with tables between where they are of a
+ * lower level. NULL: no memory, nothing left. Recursion is bounded by the level.
+ */
+static pt_item_t *build_uniform(struct pt *pt, uint64_t oa, uint64_t attrs, unsigned level, unsigned shift)
+{
+    pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
+
+    for (unsigned i = 0; table && i < 1u << FMT(INDEX_BITS); i++, oa += bit(item_shift(level))) {
+        if (level == level_of_shift(shift)) {
+            const uint64_t first = FMT(RUN_ITEMS_ADVANCE) ? oa : align_down(oa, shift);
+
+            pt_sync_store(&table[i], FMT(leaf_item)(attrs, first, level, shift));
+        } else {
+            pt_item_t *child = build_uniform(pt, oa, attrs, level - 1, shift);
+
+            if (!child) {
+                free_subtree(pt, table, level, i);
+                return NULL;
+            }
+            pt_sync_store(&table[i], FMT(table_item)(pt, table_pool_address(pt->pool, child), level) |
+                                         (is_incoherent(pt) ? FMT(flushed_bit)() : 0));
+        }
+    }
+    if (table && is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));
+    return table;
+}
+
 /* A table that translates item `index` as the old leaf did, cut where the cut is. NULL: no memory, nothing left. */
 static pt_item_t *cut_build_table(struct pt *pt, const struct cut *cut, unsigned index)
 {
     const uint64_t end = cut_item_va(cut, index) + bit(item_shift(cut->walk->level));
     const unsigned level = cut->walk->level - 1;
-    pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
     struct walk walk = *cut->walk;
-    struct span span = { cut_item_va(cut, index), 0, 0, 0 };
+    struct span span = cut_span(cut, cut_item_va(cut, index));
+    pt_item_t *table;
 
+    if (cut->at == cut->end) return build_uniform(pt, span.oa, cut->attrs, level, log2_floor(cut->page_sizes));
+    table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
     if (!table) return NULL;
     if (is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));
     walk.tables[level] = table;
@@ -157,12 +188,30 @@ static int cut_apply(struct pt *pt, const struct cut *cut)
     return 0;
 }
 
+/* Take in the leaf over `va`, where `walk` is; `at` and `page_sizes` are the caller's. */
+static void cut_begin(const struct pt *pt, struct cut *cut, struct walk *walk, const struct found *found, uint64_t va)
+{
+    const uint64_t item = pt_sync_load(&found->items[0]);
+
+    cut->walk = walk;
+    cut->va = align_down(va, found->shift);
+    cut->end = cut->va + bit(found->shift);
+    cut->items = found->items;
+    cut->count = found->count;
+    cut->oa = FMT(leaf_address)(pt, item, walk->level);
+    cut->attrs = FMT(leaf_attrs)(pt, item);
+    if (FMT(HAS_DIRTY) && run_is_dirty(found->items, found->count)) cut->attrs = FMT(set_dirty)(cut->attrs);
+    if (FAULT(PT_CUT_LOSES_DIRTY) && FMT(is_dirty)(cut->attrs)) {
+        cut->attrs = FMT(clear_dirty)(cut->attrs);
+        fault_triggered();
+    }
+}
+
 static int FMT(cut)(struct pt *pt, iova_t at)
 {
     struct walk walk;
-    struct cut cut = { .at = at.value, .walk = &walk };
+    struct cut cut;
     struct found found;
-    uint64_t item;
 
     if (!is_aligned(at.value, trailing_zeros(pt->page_sizes))) return -ENXIO;
     if (!range_is_inside(pt, FMT(LEVEL_MAX), at.value, at.value)) return -ERANGE;
@@ -171,18 +220,8 @@ static int FMT(cut)(struct pt *pt, iova_t at)
     found = walk_to(pt, &walk, at.value);
     if (found.kind != PT_LEAF) return -ENOENT;
     if (is_aligned(at.value, found.shift)) return 0;
-    cut.va = align_down(at.value, found.shift);
-    cut.end = cut.va + bit(found.shift);
-    cut.items = found.items;
-    cut.count = found.count;
-    item = pt_sync_load(&found.items[0]);
-    cut.oa = FMT(leaf_address)(pt, item, walk.level);
-    cut.attrs = FMT(leaf_attrs)(pt, item);
-    if (FMT(HAS_DIRTY) && run_is_dirty(found.items, found.count)) cut.attrs = FMT(set_dirty)(cut.attrs);
-    if (FAULT(PT_CUT_LOSES_DIRTY) && FMT(is_dirty)(cut.attrs)) {
-        cut.attrs = FMT(clear_dirty)(cut.attrs);
-        fault_triggered();
-    }
+    cut_begin(pt, &cut, &walk, &found, at.value);
+    cut.at = at.value;
     cut.page_sizes = pt->page_sizes | (bit(item_shift(walk.level)) & FMT(leaf_sizes)(walk.level));
     if (cut.count > 1 && !FMT(RESIZES_IN_PLACE)) return -EOPNOTSUPP;
     if (!is_aligned(at.value, item_shift(walk.level)) && !FMT(EXCHANGES_TABLES)) return -EOPNOTSUPP;

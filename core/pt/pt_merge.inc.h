@@ -1,0 +1,227 @@
+/*
+ * Merge: blocks of smaller leaves become one each; half of a resize (pt_resize.inc.h). Each item of the block's level
+ * is exchanged by itself, so that at every store a walker sees the old or the new translation. A table that an exchange
+ * took off the tree keeps its content until the sync: a walker that has the old item cached may read it and mark leaves
+ * in it. What it marked is looked at again then.
+ */
+
+enum { MERGE_DETACHED_MAX = 64 };
+
+/* A table that is off the tree, and the item that took its place. */
+struct detached {
+    pt_item_t *table;
+    pt_item_t *item;
+    unsigned level; /* of the table */
+};
+
+struct resize {
+    uint64_t start, last;
+    uint64_t sizes;     /* allowed, not larger than asked, and of a level that the top has */
+    unsigned max_shift; /* larger leaves are split */
+    bool is_rehearsal;  /* only look whether the format may do it */
+    struct walk walk;
+    struct pt_gather gather; /* the detached tables: what to sync, what to free */
+    struct detached detached[MERGE_DETACHED_MAX];
+    unsigned detached_count;
+};
+
+/* ---- tables off the tree ----------------------------------------------------------------------------------------- */
+
+/* What hardware noted in the leaves below `table`. Recursion is bounded by the level. */
+static uint64_t subtree_marks(const struct pt *pt, const pt_item_t *table, unsigned level)
+{
+    uint64_t marks = 0;
+
+    for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+
+        marks |= FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1) : item;
+    }
+    return marks & FMT(hardware_bits)();
+}
+
+/* Put the tables of a subtree on the list; walkers may still read them. */
+static void retire_whole(struct pt *pt, struct table_list *list, pt_item_t *table, unsigned level)
+{
+    for (unsigned i = 0; level > 0 && i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+
+        if (FMT(is_table)(item, level)) retire_whole(pt, list, table_of_item(pt, item), level - 1);
+    }
+    table_pool_retire(pt->pool, list, table);
+}
+
+/* No walker reads them any more: pool rule P1. */
+static void clear_whole(struct pt *pt, pt_item_t *table, unsigned level)
+{
+    for (unsigned i = 0; level > 0 && i < 1u << FMT(INDEX_BITS); i++) {
+        const uint64_t item = pt_sync_load(&table[i]);
+
+        if (FMT(is_table)(item, level)) clear_whole(pt, table_of_item(pt, item), level - 1);
+    }
+    pt_sync_fill(table, 1u << FMT(INDEX_BITS), 0, 0);
+}
+
+/* The leaf that replaced a table takes over what walkers marked in the table until the sync. */
+static void take_marks(struct pt *pt, const struct detached *detached)
+{
+    const uint64_t marks = subtree_marks(pt, detached->table, detached->level);
+    uint64_t item = pt_sync_load(detached->item);
+
+    if ((item & marks) == marks) return;
+    while (!pt_sync_exchange(detached->item, &item, item | marks)) {
+    }
+    if (is_incoherent(pt)) flush(pt, detached->item, 0, 1);
+}
+
+/* One sync for all that is detached; then the tables are free. */
+static void sync_detached(struct pt *pt, struct resize *resize)
+{
+    struct pt_gather *gather = &resize->gather;
+
+    if (resize->detached_count == 0) return;
+    if (FAULT(PT_MERGE_CLEARS_BEFORE_SYNC)) {
+        fault_triggered();
+        for (unsigned i = 0; i < resize->detached_count; i++)
+            clear_whole(pt, resize->detached[i].table, resize->detached[i].level);
+    }
+    if (pt->hooks && pt->hooks->sync) pt->hooks->sync(pt->context, gather->first, gather->last, gather->freed.count);
+    for (unsigned i = 0; i < resize->detached_count; i++) {
+        take_marks(pt, &resize->detached[i]);
+        clear_whole(pt, resize->detached[i].table, resize->detached[i].level);
+    }
+    table_pool_free_list(pt->pool, &gather->freed);
+    *gather = pt_gather_empty();
+    resize->detached_count = 0;
+}
+
+/* `table`, of `level`, was taken from `item`, which translates from `va` on. */
+static void detach(struct pt *pt, struct resize *resize, pt_item_t *item, pt_item_t *table, unsigned level, uint64_t va)
+{
+    const uint64_t last = va + low_mask(table_shift(level));
+    struct pt_gather *gather = &resize->gather;
+
+    if (resize->detached_count == MERGE_DETACHED_MAX ||
+        (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, va, last)))
+        sync_detached(pt, resize);
+    gather_add(gather, va, last);
+    retire_whole(pt, &gather->freed, table, level);
+    resize->detached[resize->detached_count++] = (struct detached){ table, item, level };
+}
+
+/* ---- larger leaves ----------------------------------------------------------------------------------------------- */
+
+/* The largest size that may start here and ends in the strip; 0: none. */
+static unsigned block_shift(const struct resize *resize, const struct span *strip)
+{
+    const unsigned limit = (unsigned)min_u64(trailing_zeros(strip->va | strip->oa), log2_floor(strip->length));
+    const uint64_t fitting = resize->sizes & low_mask(limit + 1);
+
+    return fitting ? log2_floor(fitting) : 0;
+}
+
+/* May the format make one leaf of these items? */
+static bool merge_is_allowed(const pt_item_t *items, unsigned count, unsigned level)
+{
+    if (!FMT(RESIZES_IN_PLACE) && count > 1) return false;
+    for (unsigned i = 0; !FMT(EXCHANGES_TABLES) && i < count; i++) {
+        if (FMT(is_table)(pt_sync_load(&items[i]), level)) return false;
+    }
+    return true;
+}
+
+/* Exchange item `at` for `leaf` with the marks that it, or the leaves below it, has. Its first address is `va`. */
+static void merge_item(struct pt *pt, struct resize *resize, pt_item_t *at, uint64_t leaf, uint64_t va)
+{
+    const unsigned level = resize->walk.level;
+    uint64_t item = pt_sync_load(at);
+    uint64_t marks;
+
+    do {
+        marks = FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1)
+                                           : item & FMT(hardware_bits)();
+        if (FAULT(PT_MERGE_LOSES_DIRTY) && FMT(is_dirty)(marks)) {
+            marks = FMT(clear_dirty)(marks);
+            fault_triggered();
+        }
+    } while (!pt_sync_exchange(at, &item, leaf | marks));
+    if (is_incoherent(pt)) flush(pt, at, 0, 1);
+    if (FMT(is_table)(item, level)) detach(pt, resize, at, table_of_item(pt, item), level - 1, va);
+}
+
+/* Make the leaves over the first 2^shift bytes of the strip one. The walk is at the first of them. */
+static int merge_block(struct pt *pt, struct resize *resize, const struct span *strip, unsigned shift)
+{
+    const unsigned level = level_of_shift(shift);
+    const unsigned count = 1u << (shift - item_shift(level));
+    const uint64_t step = FMT(RUN_ITEMS_ADVANCE) ? FMT(leaf_step)(item_shift(level)) : 0;
+    const uint64_t leaf = FMT(leaf_item)(strip->attrs, strip->oa, level, shift);
+    pt_item_t *items = walk_item(pt, &resize->walk, strip->va, level);
+
+    if (resize->is_rehearsal) return merge_is_allowed(items, count, level) ? 0 : -EOPNOTSUPP;
+    resize->walk.level = level; /* tables below go */
+    for (unsigned i = 0; i < count; i++)
+        merge_item(pt, resize, &items[i], leaf + i * step, strip->va + ((uint64_t)i << item_shift(level)));
+    return 0;
+}
+
+/* Leaves that follow each other in both spaces and are alike: make each block of them that can be a leaf one. */
+static int merge_strip(struct pt *pt, struct resize *resize, struct span strip)
+{
+    while (strip.length > 0) {
+        const struct found found = walk_to(pt, &resize->walk, strip.va);
+        unsigned shift = block_shift(resize, &strip);
+
+        if (shift > found.shift) {
+            const int error = merge_block(pt, resize, &strip, shift);
+
+            if (error) return error;
+        } else {
+            shift = found.shift;
+        }
+        strip.va += bit(shift);
+        strip.oa += bit(shift);
+        strip.length -= bit(shift);
+    }
+    return 0;
+}
+
+/* Does `leaf` go on where `strip` ends? No block crosses a multiple of the largest size: a strip ends there. */
+static bool strip_continues(const struct resize *resize, const struct span *strip, const struct span *leaf)
+{
+    return strip->length > 0 && strip->va + strip->length == leaf->va && strip->oa + strip->length == leaf->oa &&
+           (strip->attrs == leaf->attrs || FAULT(PT_MERGE_IGNORES_RIGHTS)) &&
+           !is_aligned(leaf->va, log2_floor(resize->sizes));
+}
+
+/* Merge what can be merged of the leaves that lie inside the range. */
+static int merge_range(struct pt *pt, struct resize *resize)
+{
+    struct span strip = { 0 };
+    uint64_t va = resize->start;
+
+    for (;;) {
+        const struct found found = walk_to(pt, &resize->walk, va);
+        const uint64_t first = align_down(va, found.shift);
+        const uint64_t last = first + low_mask(found.shift);
+        struct span leaf = { first, 0, 0, 0 };
+
+        if (found.kind == PT_LEAF && first >= resize->start && last <= resize->last) {
+            const uint64_t item = pt_sync_load(found.items);
+
+            leaf.oa = FMT(leaf_address)(pt, item, resize->walk.level);
+            leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)();
+            leaf.length = bit(found.shift);
+        }
+        if (leaf.length > 0 && strip_continues(resize, &strip, &leaf)) {
+            strip.length += leaf.length;
+        } else {
+            const int error = merge_strip(pt, resize, strip);
+
+            if (error) return error;
+            strip = leaf;
+        }
+        if (last >= resize->last) return merge_strip(pt, resize, strip);
+        va = last + 1;
+    }
+}
