@@ -38,6 +38,7 @@ struct oracle_format {
     bool dirty_by_switch;               /* but only with hardware_dirty */
     bool starts_dirty;                  /* writable leaves are born dirty; for good where that is not readable */
     bool can_resize, can_exchange;      /* the two capabilities of formats.md 6 */
+    unsigned prot_bits; /* enum pt_prot bits that make leaves differ; MMIO by itself only as the C-bit */
 };
 
 /* What one item of a table of `level` translates: log2 of bytes. */
@@ -66,6 +67,7 @@ struct oracle_config {
     bool is_contiguous;  /* leaves of several items where the format has them by a switch */
     bool hardware_dirty; /* dirty bits where the format has them by a switch */
     bool needs_write;    /* leaves without the right to write are refused */
+    bool has_c_bit;      /* leaves have an encryption bit, but for MMIO */
     uint64_t page_sizes; /* 0 = all the format has */
 };
 
@@ -166,6 +168,28 @@ void oracle_unmap_commit(struct oracle_table *table, uint64_t start, uint64_t re
 int oracle_cut_predict(const struct oracle_table *table, uint64_t at, struct oracle_leaf *leaf, bool *splits);
 /* The leaf over `at` is two greedy halves: same targets, rights and dirtiness. */
 void oracle_cut_commit(struct oracle_table *table, uint64_t at);
+
+/* What a resize must do. All zero is an empty one; the memory of an earlier use is kept. */
+struct oracle_resize {
+    int error;
+    bool splits;           /* some leaf is too large: tables are needed, or may be */
+    uint64_t tables;       /* that merges empty and free */
+    uint64_t first, last;  /* hull of what these translated; first > last: nothing */
+    uint64_t items;        /* at most this many items led to them */
+    struct sorted changes; /* the new runs, ascending: splits and merges, whole leaves */
+};
+
+/* request->start, length: the range. What pt_resize_range must return and do while memory lasts. */
+void oracle_resize_predict(const struct oracle_table *table, const struct oracle_request *request, uint64_t max_leaf,
+                           struct oracle_resize *resize);
+void oracle_resize_free(struct oracle_resize *resize);
+/* The next changed run at or after `from`, as it will be; *splits: of larger leaves. False: no more. */
+bool oracle_resize_next(const struct oracle_table *table, const struct oracle_resize *resize, uint64_t from,
+                        struct oracle_run *run, bool *splits);
+/* All of it happened. */
+void oracle_resize_commit(struct oracle_table *table, const struct oracle_resize *resize);
+/* Memory ran out: the splits of leaves below `end` happened, and nothing else. */
+void oracle_resize_commit_splits(struct oracle_table *table, const struct oracle_resize *resize, uint64_t end);
 
 /* What read_and_clear_dirty must return before it looks at any leaf. */
 int oracle_dirty_check(const struct oracle_table *table, uint64_t start, uint64_t length);

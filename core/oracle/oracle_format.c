@@ -19,6 +19,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_READ | ORACLE_WRITE,
     },
     {
         .name = "x86_64",
@@ -30,6 +31,7 @@ static const struct oracle_format formats[] = {
         .starts_dirty = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_WRITE,
     },
     {
         .name = "vtdss",
@@ -40,6 +42,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_READ | ORACLE_WRITE,
     },
     {
         .name = "riscv64",

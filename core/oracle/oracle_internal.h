@@ -33,3 +33,6 @@ int oracle_check_length(uint64_t start, uint64_t length);
 
 /* Does a top table of `level` decode all of [first, last], on one side of a sign-extended table's hole? */
 bool oracle_level_covers(const struct oracle_table *table, unsigned level, uint64_t first, uint64_t last);
+
+/* Store a run in a hole. The sums of the table are the caller's. */
+void oracle_insert(struct oracle_table *table, const struct oracle_run *run);

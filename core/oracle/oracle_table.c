@@ -185,8 +185,7 @@ static bool continues(const struct oracle_run *before, const struct oracle_run *
            before->shift == run->shift && before->prot == run->prot && before->dirty == run->dirty;
 }
 
-/* Store a run in a hole. */
-static void insert(struct oracle_table *table, const struct oracle_run *run)
+void oracle_insert(struct oracle_table *table, const struct oracle_run *run)
 {
     const struct sorted_item item = item_of_run(run);
     struct sorted_place place;
@@ -223,7 +222,7 @@ uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_reque
             .dirty = starts_dirty && request->prot & ORACLE_WRITE,
         };
 
-        insert(table, &run);
+        oracle_insert(table, &run);
         leaves += run.length >> run.shift;
         done += run.length;
     }
@@ -378,7 +377,7 @@ static void insert_half(struct oracle_table *table, const struct oracle_leaf *ol
         const struct oracle_piece piece = oracle_greedy(table->page_sizes, start + done, target, length - done);
         const struct oracle_run run = { start + done, piece.length, target, piece.shift, old->prot, old->dirty };
 
-        insert(table, &run);
+        oracle_insert(table, &run);
         table->leaves += piece.length >> piece.shift;
         done += piece.length;
     }

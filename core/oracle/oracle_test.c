@@ -397,6 +397,50 @@ static void twin_cut(struct twin *twin, uint64_t at)
     twin_map(twin, at, page.target, page.leaf_start + bit(page.shift) - at, page.dirty);
 }
 
+/* Does one leaf of 2^shift fit over `start`, and is there none so large yet? Then it is. */
+static void twin_merge(struct twin *twin, uint64_t start, unsigned shift)
+{
+    struct twin_page *first = &twin->pages[(start - twin->base) >> 12];
+    bool dirty = false;
+
+    for (uint64_t i = 0; i < bit(shift - 12); i++) {
+        if (!first[i].is_mapped || first[i].target != first->target + (i << 12)) return;
+        if (first[i].leaf_start < start || first[i].shift >= shift) return;
+        if (first[i].leaf_start + bit(first[i].shift) > start + bit(shift)) return;
+        dirty |= first[i].dirty;
+    }
+    if (!is_aligned(first->target, shift)) return;
+    for (uint64_t i = 0; i < bit(shift - 12); i++) {
+        first[i].leaf_start = start;
+        first[i].shift = (uint8_t)shift;
+        first[i].dirty = dirty;
+    }
+}
+
+static void twin_resize(struct twin *twin, uint64_t start, uint64_t length, unsigned max_shift)
+{
+    unsigned largest = 63;
+
+    while (largest > max_shift || !(twin->page_sizes & bit(largest))) largest--;
+    for (uint64_t at = start; at < start + length; at += 0x1000) {
+        const struct twin_page page = twin->pages[(at - twin->base) >> 12];
+
+        if (!page.is_mapped || page.shift <= max_shift) continue;
+        for (uint64_t i = 0; i < bit(page.shift - 12); i++) {
+            struct twin_page *part = &twin->pages[((page.leaf_start - twin->base) >> 12) + i];
+
+            part->shift = (uint8_t)largest;
+            part->leaf_start = align_down(page.leaf_start + (i << 12), largest);
+        }
+    }
+    for (unsigned shift = largest; shift > 12; shift--) {
+        if (!(twin->page_sizes & bit(shift))) continue;
+        for (uint64_t at = (start + low_mask(shift)) & ~low_mask(shift); at + bit(shift) <= start + length;
+             at += bit(shift))
+            twin_merge(twin, at, shift);
+    }
+}
+
 static void assert_twins_agree(const struct oracle_table *table, const struct twin *twin)
 {
     uint64_t mapped = 0;
@@ -427,7 +471,7 @@ static void twin_step(struct oracle_table *table, struct twin *twin, struct rand
     struct oracle_leaf leaf;
     bool splits;
 
-    switch (random_below(random, 6)) {
+    switch (random_below(random, 7)) {
     case 0:
     case 1: {
         const struct oracle_map_result result = map(table, start, target, pages << 12);
@@ -442,6 +486,18 @@ static void twin_step(struct oracle_table *table, struct twin *twin, struct rand
         oracle_cut_commit(table, start);
         twin_cut(twin, start);
         break;
+    case 4: {
+        const unsigned max_shift = 12 + (unsigned)random_below(random, 11);
+        const struct oracle_request request = { .start = start, .length = pages << 12 };
+        struct oracle_resize resize = { 0 };
+
+        oracle_resize_predict(table, &request, bit(max_shift), &resize);
+        assert_int_equal(resize.error, 0);
+        oracle_resize_commit(table, &resize);
+        oracle_resize_free(&resize);
+        twin_resize(twin, start, pages << 12, max_shift);
+        break;
+    }
     default: {
         const bool dirty = random_one_in(random, 2);
 

@@ -80,11 +80,6 @@ static void sync_detached(struct pt *pt, struct resize *resize)
     struct pt_gather *gather = &resize->gather;
 
     if (resize->detached_count == 0) return;
-    if (FAULT(PT_MERGE_CLEARS_BEFORE_SYNC)) {
-        fault_triggered();
-        for (unsigned i = 0; i < resize->detached_count; i++)
-            clear_whole(pt, resize->detached[i].table, resize->detached[i].level);
-    }
     if (pt->hooks && pt->hooks->sync) pt->hooks->sync(pt->context, gather->first, gather->last, gather->freed.count);
     for (unsigned i = 0; i < resize->detached_count; i++) {
         take_marks(pt, &resize->detached[i]);
@@ -189,9 +184,12 @@ static int merge_strip(struct pt *pt, struct resize *resize, struct span strip)
 /* Does `leaf` go on where `strip` ends? No block crosses a multiple of the largest size: a strip ends there. */
 static bool strip_continues(const struct resize *resize, const struct span *strip, const struct span *leaf)
 {
-    return strip->length > 0 && strip->va + strip->length == leaf->va && strip->oa + strip->length == leaf->oa &&
-           (strip->attrs == leaf->attrs || FAULT(PT_MERGE_IGNORES_RIGHTS)) &&
-           !is_aligned(leaf->va, log2_floor(resize->sizes));
+    if (strip->length == 0 || is_aligned(leaf->va, log2_floor(resize->sizes))) return false;
+    if (strip->va + strip->length != leaf->va || strip->oa + strip->length != leaf->oa) return false;
+    if (strip->attrs == leaf->attrs) return true;
+    if (!FAULT(PT_MERGE_IGNORES_RIGHTS)) return false;
+    fault_triggered();
+    return true;
 }
 
 /* Merge what can be merged of the leaves that lie inside the range. */

@@ -24,7 +24,7 @@ struct world *world_new(void)
 void world_free(struct world *world)
 {
     if (!world) return;
-    for (unsigned i = 0; i < WORLD_TABLES; i++) oracle_table_free(&world->tables[i].oracle);
+    for (unsigned i = 0; i < WORLD_TABLES; i++) oracle_table_free(&world->tables[i].oracle), oracle_resize_free(&world->tables[i].resize);
     ownership_free(&world->ownership);
     fills_free(&world->fills);
     iommu_free(world->iommu);
@@ -241,6 +241,7 @@ static void begin_oracle(struct world_table *table, const char *format, const st
         .is_contiguous = config->features & (PT_NAPOT_64K | PT_CONTIGUOUS),
         .hardware_dirty = config->features & PT_HARDWARE_DIRTY,
         .needs_write = config->features & PT_FORCE_WRITEABLE,
+        .has_c_bit = config->features & PT_ENCRYPT_TABLES && config->c_bit,
         .page_sizes = config->page_sizes,
     };
     struct pt_info info;

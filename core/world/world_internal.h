@@ -55,6 +55,8 @@ struct world_table {
     unsigned syncs, tops;
     struct world_range synced;
     unsigned synced_tables;
+    struct world_range synced_hull; /* of all of them */
+    struct oracle_resize resize;    /* memory of world_resize.c */
 };
 
 /* A queued invalidation, as the world's own record of the queue. */
@@ -128,11 +130,18 @@ void world_check_run(struct world_table *table, const struct oracle_run *run);
 void world_check_outside(struct world_table *table, uint64_t first, uint64_t last);
 
 /* world_map.c */
+/* The table of an op, ready for it. NULL: there is none, and the outcome says so. */
+struct world_table *world_table_of_op(struct world *world, const struct op *op, struct world_outcome *outcome);
+/* May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full. */
+bool world_memory_is_out(const struct world_table *table);
 void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* world_resize.c */
+void world_do_resize(struct world *world, const struct op *op, struct world_outcome *outcome);
 
 /* world_apply.c */
 /* The RMP's entry of an address against the oracle's. The world has an RMP. */

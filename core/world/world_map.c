@@ -7,13 +7,14 @@
 
 enum { NOMEM_PAGES = 8 }; /* an allocation that failed may have given back this many pages of its own */
 
-/* The table of an op, ready for it. NULL: there is none, and the outcome says so. */
-static struct world_table *table_of(struct world *world, const struct op *op, struct world_outcome *outcome)
+struct world_table *world_table_of_op(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
     struct world_table *table = world_table_of(world, op_get(op, FIELD_DOMAIN), op_get(op, FIELD_STAGE));
 
     outcome->is_skipped = !table;
-    if (table) table->syncs = table->tops = 0;
+    if (!table) return NULL;
+    table->syncs = table->tops = 0;
+    table->synced_hull = (struct world_range){ UINT64_MAX, 0 };
     return table;
 }
 
@@ -29,7 +30,7 @@ static unsigned table_order(const struct world_table *table)
  * May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full: for a table of
  * several pages, where none came back and the rest of the pool, less what alignment takes, is too short.
  */
-static bool memory_is_out(const struct world_table *table)
+bool world_memory_is_out(const struct world_table *table)
 {
     const struct table_pool *pool = table->pt.pool;
     const unsigned order = table_order(table);
@@ -89,13 +90,13 @@ static bool map_fits(const struct world_table *table, const struct oracle_reques
                      const struct oracle_map_result *expected, const struct world_outcome *outcome)
 {
     if (outcome->error == expected->error && outcome->bytes == expected->mapped) return true;
-    return outcome->error == -ENOMEM && memory_is_out(table) &&
+    return outcome->error == -ENOMEM && world_memory_is_out(table) &&
            oracle_map_may_stop(&table->oracle, request, outcome->bytes);
 }
 
 void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct world_table *table = table_of(world, op, outcome);
+    struct world_table *table = world_table_of_op(world, op, outcome);
     const struct oracle_request request = { op_get(op, FIELD_INPUT), op_get(op, FIELD_HPA), op_get(op, FIELD_LENGTH),
                                             (unsigned)op_get(op, FIELD_PROT) };
     struct oracle_map_result expected;
@@ -152,7 +153,7 @@ static void commit_unmap(struct world_table *table, uint64_t start, const struct
 
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct world_table *table = table_of(world, op, outcome);
+    struct world_table *table = world_table_of_op(world, op, outcome);
     const uint64_t start = op_get(op, FIELD_INPUT);
     const uint64_t length = op_get(op, FIELD_LENGTH);
     struct oracle_unmap_result expected;
@@ -179,7 +180,7 @@ void world_do_unmap(struct world *world, const struct op *op, struct world_outco
 
 void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct world_table *table = table_of(world, op, outcome);
+    struct world_table *table = world_table_of_op(world, op, outcome);
 
     if (table) world_sync_gather(table);
 }
@@ -188,7 +189,7 @@ void world_do_sync(struct world *world, const struct op *op, struct world_outcom
 
 void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct world_table *table = table_of(world, op, outcome);
+    struct world_table *table = world_table_of_op(world, op, outcome);
     const uint64_t at = op_get(op, FIELD_AT);
     struct oracle_leaf leaf;
     bool splits;
@@ -197,7 +198,7 @@ void world_do_cut(struct world *world, const struct op *op, struct world_outcome
     if (!table) return;
     expected = oracle_cut_predict(&table->oracle, at, &leaf, &splits);
     outcome->error = pt_cut(&table->pt, iova(at));
-    if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && memory_is_out(table))) {
+    if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && world_memory_is_out(table))) {
         world_differ_at(table, at, "cut: expected %d, engine gave %d\n", expected, outcome->error);
         return;
     }
@@ -265,7 +266,7 @@ static void check_dirty_end(struct dirty_reader *reader, const struct pt_gather 
 
 void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
-    struct world_table *table = table_of(world, op, outcome);
+    struct world_table *table = world_table_of_op(world, op, outcome);
     const uint64_t start = op_get(op, FIELD_INPUT);
     const uint64_t length = op_get(op, FIELD_LENGTH);
     const bool clear = op_get(op, FIELD_CLEAR);

@@ -163,6 +163,7 @@ static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
     table->syncs++;
     table->synced = (struct world_range){ first.value, last.value };
     table->synced_tables = freed;
+    table->synced_hull = hull_of(table->synced_hull, table->synced);
     if (table->world->outcome) table->world->outcome->freed += freed;
     invalidate(table, table->synced);
 }
