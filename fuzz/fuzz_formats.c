@@ -1,6 +1,7 @@
 /*
- * Do all formats translate alike? The same maps, unmaps and cuts go to a table of every engine row in its default
- * configuration; results and translations, as each format's hardware walker finds them, must be the same everywhere.
+ * Do all formats translate alike? The same maps, unmaps, cuts and resizes go to a table of every engine row in its
+ * default configuration; results and translations, as each format's hardware walker finds them, must be the same
+ * everywhere.
  *
  * Input:  op records or a text script (fuzz.h); the world is not looked at. Addresses and lengths are taken into what
  *         all formats have: multiples of 64K (the largest granule), inputs below 2^38 (the lower half of Sv39), outputs
@@ -333,6 +334,42 @@ static void do_cut(struct run *run, const struct op *op)
     check_at(run, at - 1);
 }
 
+/* The largest leaf of a resize. Some formats have only 4K below 2M, and 2M below 1G: not of too much at once. */
+static unsigned draw_max(const struct op *op, const struct live *live)
+{
+    static const uint8_t shifts[] = { 16, 20, 21, 25, 30, 40 };
+    const unsigned shift = shifts[op_get(op, FIELD_MAX) % sizeof(shifts)];
+
+    if (live->length > bit(35)) return 40;
+    return live->length > bit(26) && shift < 21 ? 21 : shift;
+}
+
+/* So does a resize, of one live range or of part of it. */
+static void do_resize(struct run *run, const struct op *op)
+{
+    const uint64_t number = op_get(op, FIELD_INPUT) >> UNIT_SHIFT;
+    const struct live *live;
+    uint64_t max_leaf;
+    uint64_t start, length;
+
+    counters.refused += run->live_count == 0;
+    if (run->live_count == 0) return;
+    live = &run->live[number % run->live_count];
+    max_leaf = bit(draw_max(op, live));
+    start = live->input + align_down((number << UNIT_SHIFT) % live->length, UNIT_SHIFT);
+    length = (op_get(op, FIELD_LENGTH) % (live->input + live->length - start)) | low_mask(UNIT_SHIFT);
+    for (unsigned i = 0; i < row_count; i++) {
+        const struct engine *engine = rows[i].engine;
+        const int error = pt_resize_range(&rows[i].pt, iova(start), length + 1, max_leaf);
+        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
+
+        if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "resize gives %d", error);
+    }
+    check_span(run, live->input, live->length);
+    check_at(run, start);
+    check_at(run, start + length);
+}
+
 static void do_op(struct run *run, const struct op *op)
 {
     counters.ops++;
@@ -340,6 +377,7 @@ static void do_op(struct run *run, const struct op *op)
     case OP_MAP: do_map(run, op); break;
     case OP_UNMAP: do_unmap(run, op); break;
     case OP_CUT: do_cut(run, op); break;
+    case OP_RESIZE: do_resize(run, op); break;
     default: check_at(run, op->operand[0] & low_mask(INPUT_BITS)); break;
     }
 }

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* Rights and memory type, numbers as IOMMU_* of Linux (formats.md 0). */
-enum { ORACLE_READ = 1, ORACLE_WRITE = 2, ORACLE_MMIO = 16 };
+enum { ORACLE_READ = 1, ORACLE_WRITE = 2, ORACLE_NOEXEC = 8, ORACLE_MMIO = 16 };
 
 enum { ORACLE_LEVELS = 6 };
 
@@ -186,6 +186,8 @@ void oracle_resize_free(struct oracle_resize *resize);
 /* The next changed run at or after `from`, as it will be; *splits: of larger leaves. False: no more. */
 bool oracle_resize_next(const struct oracle_table *table, const struct oracle_resize *resize, uint64_t from,
                         struct oracle_run *run, bool *splits);
+/* Tables that the split of one leaf of 2^from into leaves of 2^to takes. */
+uint64_t oracle_tables_of_split(const struct oracle_format *format, unsigned from, unsigned to);
 /* All of it happened. */
 void oracle_resize_commit(struct oracle_table *table, const struct oracle_resize *resize);
 /* Memory ran out: the splits of leaves below `end` happened, and nothing else. */

@@ -56,6 +56,7 @@ static const struct oracle_format formats[] = {
         .starts_dirty = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_WRITE | ORACLE_NOEXEC,
     },
     {
         .name = "riscv64_s2",
@@ -70,6 +71,7 @@ static const struct oracle_format formats[] = {
         .starts_dirty = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_WRITE | ORACLE_NOEXEC,
     },
     /* Arm ARM D8.2: pages and blocks by granule, each with the run of the contiguous hint. No live leaf is changed. */
     {
@@ -161,6 +163,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .can_resize = true,
         .can_exchange = true,
+        .prot_bits = ORACLE_READ | ORACLE_WRITE,
     },
 };
 

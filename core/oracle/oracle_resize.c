@@ -224,6 +224,17 @@ bool oracle_resize_next(const struct oracle_table *table, const struct oracle_re
     return true;
 }
 
+uint64_t oracle_tables_of_split(const struct oracle_format *format, unsigned from, unsigned to)
+{
+    uint64_t tables = 0;
+
+    /* A table for every region of a table's size that the old leaf held and no new one does. */
+    for (unsigned region = format->granule_shift; region <= from; region += format->index_bits) {
+        if (region > to && region > format->granule_shift) tables += bit(from - region);
+    }
+    return tables;
+}
+
 static void replace(struct oracle_table *table, const struct oracle_run *run)
 {
     oracle_unmap_commit(table, run->start, run->length);

@@ -27,7 +27,13 @@ struct resize {
 
 /* ---- tables off the tree ----------------------------------------------------------------------------------------- */
 
-/* What hardware noted in the leaves below `table`. Recursion is bounded by the level. */
+/* What hardware noted in a leaf item: its accessed and dirty bits as attrs have them, the same at every level. */
+static uint64_t leaf_marks(const struct pt *pt, uint64_t item)
+{
+    return FMT(leaf_attrs)(pt, item) & FMT(hardware_bits)(0);
+}
+
+/* The same of all leaves below `table`. Recursion is bounded by the level. */
 static uint64_t subtree_marks(const struct pt *pt, const pt_item_t *table, unsigned level)
 {
     uint64_t marks = 0;
@@ -35,9 +41,18 @@ static uint64_t subtree_marks(const struct pt *pt, const pt_item_t *table, unsig
     for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
         const uint64_t item = pt_sync_load(&table[i]);
 
-        marks |= FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1) : item;
+        marks |=
+            FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1) : leaf_marks(pt, item);
     }
-    return marks & FMT(hardware_bits)();
+    return marks;
+}
+
+/* A leaf item with more marks. */
+static uint64_t add_marks(const struct pt *pt, uint64_t item, unsigned level, uint64_t marks)
+{
+    const uint64_t oa = FMT(RUN_ITEMS_ADVANCE) ? FMT(item_address)(pt, item) : FMT(leaf_address)(pt, item, level);
+
+    return FMT(leaf_item)(FMT(leaf_attrs)(pt, item) | marks, oa, level, FMT(leaf_shift)(item, level));
 }
 
 /* Put the tables of a subtree on the list; walkers may still read them. */
@@ -68,8 +83,8 @@ static void take_marks(struct pt *pt, const struct detached *detached)
     const uint64_t marks = subtree_marks(pt, detached->table, detached->level);
     uint64_t item = pt_sync_load(detached->item);
 
-    if ((item & marks) == marks) return;
-    while (!pt_sync_exchange(detached->item, &item, item | marks)) {
+    if ((leaf_marks(pt, item) & marks) == marks) return;
+    while (!pt_sync_exchange(detached->item, &item, add_marks(pt, item, detached->level + 1, marks))) {
     }
     if (is_incoherent(pt)) flush(pt, detached->item, 0, 1);
 }
@@ -90,18 +105,18 @@ static void sync_detached(struct pt *pt, struct resize *resize)
     resize->detached_count = 0;
 }
 
-/* `table`, of `level`, was taken from `item`, which translates from `va` on. */
-static void detach(struct pt *pt, struct resize *resize, pt_item_t *item, pt_item_t *table, unsigned level, uint64_t va)
+/* A table went off the tree; it translated from `va` on. */
+static void detach(struct pt *pt, struct resize *resize, uint64_t va, const struct detached *detached)
 {
-    const uint64_t last = va + low_mask(table_shift(level));
+    const uint64_t last = va + low_mask(table_shift(detached->level));
     struct pt_gather *gather = &resize->gather;
 
     if (resize->detached_count == MERGE_DETACHED_MAX ||
         (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, va, last)))
         sync_detached(pt, resize);
     gather_add(gather, va, last);
-    retire_whole(pt, &gather->freed, table, level);
-    resize->detached[resize->detached_count++] = (struct detached){ table, item, level };
+    retire_whole(pt, &gather->freed, detached->table, detached->level);
+    resize->detached[resize->detached_count++] = *detached;
 }
 
 /* ---- larger leaves ----------------------------------------------------------------------------------------------- */
@@ -125,23 +140,34 @@ static bool merge_is_allowed(const pt_item_t *items, unsigned count, unsigned le
     return true;
 }
 
-/* Exchange item `at` for `leaf` with the marks that it, or the leaves below it, has. Its first address is `va`. */
-static void merge_item(struct pt *pt, struct resize *resize, pt_item_t *at, uint64_t leaf, uint64_t va)
+/* What becomes of one item of a block. */
+struct merge {
+    pt_item_t *at;
+    uint64_t va, oa; /* oa: what the item holds */
+    uint64_t attrs;  /* without marks */
+    unsigned shift;  /* of the new leaf */
+};
+
+/* Exchange an item for its part of the new leaf, with the marks that it, or the leaves below it, has. */
+static void merge_item(struct pt *pt, struct resize *resize, const struct merge *merge)
 {
     const unsigned level = resize->walk.level;
-    uint64_t item = pt_sync_load(at);
-    uint64_t marks;
+    uint64_t item = pt_sync_load(merge->at);
+    uint64_t leaf;
 
     do {
-        marks = FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1)
-                                           : item & FMT(hardware_bits)();
+        uint64_t marks =
+            FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1) : leaf_marks(pt, item);
+
         if (FAULT(PT_MERGE_LOSES_DIRTY) && FMT(is_dirty)(marks)) {
             marks = FMT(clear_dirty)(marks);
             fault_triggered();
         }
-    } while (!pt_sync_exchange(at, &item, leaf | marks));
-    if (is_incoherent(pt)) flush(pt, at, 0, 1);
-    if (FMT(is_table)(item, level)) detach(pt, resize, at, table_of_item(pt, item), level - 1, va);
+        leaf = FMT(leaf_item)(merge->attrs | marks, merge->oa, level, merge->shift);
+    } while (!pt_sync_exchange(merge->at, &item, leaf));
+    if (is_incoherent(pt)) flush(pt, merge->at, 0, 1);
+    if (FMT(is_table)(item, level))
+        detach(pt, resize, merge->va, &(struct detached){ table_of_item(pt, item), merge->at, level - 1 });
 }
 
 /* Make the leaves over the first 2^shift bytes of the strip one. The walk is at the first of them. */
@@ -149,14 +175,20 @@ static int merge_block(struct pt *pt, struct resize *resize, const struct span *
 {
     const unsigned level = level_of_shift(shift);
     const unsigned count = 1u << (shift - item_shift(level));
-    const uint64_t step = FMT(RUN_ITEMS_ADVANCE) ? FMT(leaf_step)(item_shift(level)) : 0;
-    const uint64_t leaf = FMT(leaf_item)(strip->attrs, strip->oa, level, shift);
     pt_item_t *items = walk_item(pt, &resize->walk, strip->va, level);
 
     if (resize->is_rehearsal) return merge_is_allowed(items, count, level) ? 0 : -EOPNOTSUPP;
     resize->walk.level = level; /* tables below go */
-    for (unsigned i = 0; i < count; i++)
-        merge_item(pt, resize, &items[i], leaf + i * step, strip->va + ((uint64_t)i << item_shift(level)));
+    for (unsigned i = 0; i < count; i++) {
+        const uint64_t offset = (uint64_t)i << item_shift(level);
+        const struct merge merge = { .at = &items[i],
+                                     .va = strip->va + offset,
+                                     .oa = strip->oa + (FMT(RUN_ITEMS_ADVANCE) ? offset : 0),
+                                     .attrs = strip->attrs,
+                                     .shift = shift };
+
+        merge_item(pt, resize, &merge);
+    }
     return 0;
 }
 
@@ -208,7 +240,7 @@ static int merge_range(struct pt *pt, struct resize *resize)
             const uint64_t item = pt_sync_load(found.items);
 
             leaf.oa = FMT(leaf_address)(pt, item, resize->walk.level);
-            leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)();
+            leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)(0);
             leaf.length = bit(found.shift);
         }
         if (leaf.length > 0 && strip_continues(resize, &strip, &leaf)) {

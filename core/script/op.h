@@ -25,7 +25,7 @@ enum op_kind {
     OP_UNMAP = 2,
     OP_SYNC = 3,
     OP_CUT = 4,
-    OP_RESIZE = 5, /* reserved until pt_resize_range exists: no row yet */
+    OP_RESIZE = 5,
     OP_DIRTY_READ = 6,
     OP_RMPUPDATE = 16,
     OP_PSMASH = 17,
@@ -62,7 +62,7 @@ enum op_field {
     FIELD_HPA,   /* map target; page of the RMP ops */
     FIELD_LENGTH,
     FIELD_AT,  /* cut */
-    FIELD_MAX, /* resize: largest leaf as a shift, printed 4K 2M 1G */
+    FIELD_MAX, /* resize: log2 of the largest leaf; written as its size, 4K 2M 1G */
     FIELD_GPA, /* gpa of rmpupdate, pvalidate, rmpadjust */
     /* small ones */
     FIELD_SYNC,     /* unmap: invalidate, wait and free in the same op (default), or leave it pending */

@@ -11,6 +11,7 @@ enum op_form {
     FORM_ADDRESS, /* 0x1000 */
     FORM_SIZE,    /* 8M, or hex where no unit fits */
     FORM_NUMBER,  /* 12 */
+    FORM_POWER,   /* 4K for 12: a power of two, the value is its logarithm */
     FORM_DEVICE,  /* dev0 */
     FORM_NAMES,   /* one of `names` */
     FORM_PROT,    /* rw,mmio or none */

@@ -92,7 +92,7 @@ static void a_kind_has_the_fields_its_row_lists_and_no_others(void **state)
             }
         }
     }
-    assert_false(op_has(OP_RESIZE, FIELD_INPUT));
+    assert_false(op_has(OP_RECLAIM, FIELD_INPUT));
     assert_false(op_has((enum op_kind)200, FIELD_INPUT));
 }
 
@@ -133,10 +133,22 @@ static void kinds_keep_their_numbers(void **state)
         const char *name;
         unsigned kind;
     } frozen[] = {
-        { "world", 0 },      { "map", 1 },        { "unmap", 2 },       { "sync", 3 },
-        { "cut", 4 },        { "dirty_read", 6 }, { "rmpupdate", 16 },  { "psmash", 17 },
-        { "pvalidate", 18 }, { "rmpadjust", 19 }, { "inv_pages", 32 },  { "completion_wait", 33 },
-        { "dma", 34 },       { "evict", 35 },     { "fail_alloc", 64 },
+        { "world", 0 },
+        { "map", 1 },
+        { "unmap", 2 },
+        { "sync", 3 },
+        { "cut", 4 },
+        { "resize", 5 },
+        { "dirty_read", 6 },
+        { "rmpupdate", 16 },
+        { "psmash", 17 },
+        { "pvalidate", 18 },
+        { "rmpadjust", 19 },
+        { "inv_pages", 32 },
+        { "completion_wait", 33 },
+        { "dma", 34 },
+        { "evict", 35 },
+        { "fail_alloc", 64 },
     };
     unsigned count = 0;
 
@@ -146,7 +158,7 @@ static void kinds_keep_their_numbers(void **state)
     for (unsigned i = 0; i < count; i++) {
         assert_string_equal(op_kind_name((enum op_kind)frozen[i].kind), frozen[i].name);
     }
-    assert_null(op_kind_name(OP_RESIZE));
+    assert_null(op_kind_name(OP_RECLAIM));
     assert_null(op_kind_name((enum op_kind)255));
 }
 

@@ -155,6 +155,9 @@ enum { SCRIPT_LEAVES_MAX = 600 };
 /* Shorten a map that would make more than `leaves` leaves. True: it was shortened. */
 bool script_limit_map(const struct script_limits *limits, struct op *op, unsigned leaves);
 
+/* A resize of what is live makes at most two tables full of leaves: else its max= is raised. */
+void script_limit_resize(const struct script_context *context, struct op *op);
+
 /* The live range of the same table that meets [input, input + length) first, or NULL. */
 const struct script_live *script_context_find(const struct script_context *context, const struct script_live *range);
 

@@ -92,6 +92,27 @@ bool script_limit_map(const struct script_limits *limits, struct op *op, unsigne
     return true;
 }
 
+void script_limit_resize(const struct script_context *context, struct op *op)
+{
+    struct script_live range;
+    unsigned shift;
+
+    if (op_kind_of(op) != OP_RESIZE) return;
+    range = (struct script_live){ .input = op_get(op, FIELD_INPUT),
+                                  .length = op_get(op, FIELD_LENGTH),
+                                  .domain = (uint8_t)op_get(op, FIELD_DOMAIN),
+                                  .stage = (uint8_t)op_get(op, FIELD_STAGE) };
+    shift = (unsigned)op_get(op, FIELD_MAX);
+    for (unsigned i = 0; i < context->live_count; i++) {
+        const struct script_live *live = &context->live[i];
+
+        if (live->domain != range.domain || live->stage != range.stage) continue;
+        if (live->input - range.input >= range.length && range.input - live->input >= live->length) continue;
+        while (shift < 63 && live->length >> shift > 2 * SCRIPT_LEAVES_MAX) shift++;
+    }
+    op_set(op, FIELD_MAX, shift);
+}
+
 /* A map goes as far as the first range in its way. */
 static void note_map(struct script_context *context, const struct op *op)
 {

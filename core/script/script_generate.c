@@ -37,6 +37,7 @@ static unsigned weight_now(const struct draw *draw, unsigned kind)
     switch (kind) {
     case OP_UNMAP: return context->live_count > 6 ? weight * 2 : context->live_count ? weight : weight / 16;
     case OP_CUT:
+    case OP_RESIZE:
     case OP_DIRTY_READ:
     case OP_DMA: return context->live_count ? weight : weight / 16;
     case OP_SYNC:
@@ -318,6 +319,20 @@ static void draw_cut(const struct draw *draw, struct op *op)
     op_set(op, FIELD_AT, align_down(at, align));
 }
 
+/* Both ways, over what is live: the same range comes with small leaves and, later, with large ones. */
+static void draw_resize(const struct draw *draw, struct op *op)
+{
+    const unsigned page = draw->limits->page_shift;
+    unsigned shift = DRAW_OF(draw->random, SHIFT_4K, SHIFT_4K, 16, SHIFT_2M, SHIFT_2M, SHIFT_1G, 40);
+
+    draw_live_range(draw, op);
+    if (random_one_in(draw->random, 4)) shift = draw_shift(draw, draw->style->size_shift_max);
+    op_set(op, FIELD_MAX, shift < page ? page : shift);
+    op_set(op, FIELD_INPUT, align_down(op_get(op, FIELD_INPUT), page));
+    op_set(op, FIELD_LENGTH, max_u64(align_down(op_get(op, FIELD_LENGTH), page), bit(page)));
+    script_limit_resize(draw->context, op);
+}
+
 /* ---- ops on devices and the RMP -------------------------------------------------------------------------------- */
 
 static void draw_dma(const struct draw *draw, struct op *op)
@@ -466,6 +481,7 @@ static void draw_fields(const struct draw *draw, struct op *op)
         break;
     case OP_SYNC: draw_table(draw, op); break;
     case OP_CUT: draw_cut(draw, op); break;
+    case OP_RESIZE: draw_resize(draw, op); break;
     case OP_DMA:
     case OP_EVICT: draw_dma(draw, op); break;
     case OP_RMPUPDATE:
@@ -489,6 +505,7 @@ struct op script_generate_op(struct random *random, const struct script_style *s
     if (draw_percent(random, style->odd_percent)) {
         draw_odd(random, &op);
         script_limit_map(&context->limits, &op, SCRIPT_LEAVES_MAX);
+        script_limit_resize(context, &op);
     }
     CHECK(op_is_legal(&op));
     return op;

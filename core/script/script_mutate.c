@@ -13,6 +13,7 @@ enum {
     DROP_MAX = 4,
     LONG = 100,
     LIMITED_MAX = 10,
+    RESIZES_MAX = 6,
     LEAVES_FEW = 24,
     LOOK_BACK = 3 * SCRIPT_LIVE_MAX,
     HARDWARE_ONE_IN = 3,
@@ -302,6 +303,7 @@ static bool misses(const struct script_context *context, const struct op *op)
 
     switch (op_kind_of(op)) {
     case OP_UNMAP:
+    case OP_RESIZE:
     case OP_DIRTY_READ: range = range_of(op, FIELD_INPUT); break;
     case OP_CUT: range = range_of(op, FIELD_AT); break;
     case OP_DMA:
@@ -357,8 +359,8 @@ static void repair_op(struct random *random, const struct script_context *contex
 }
 
 /*
- * Keep a script affordable: checks cost walks per leaf. One map of hundreds of leaves, two cuts of leaves into 512;
- * what comes after does less, or something else.
+ * Keep a script affordable: checks cost walks per leaf. One map of hundreds of leaves, two cuts of leaves into 512, a
+ * few resizes; what comes after does less, or something else.
  */
 static void limit_cost(const struct script_limits *limits, struct op *op, unsigned *large_maps, unsigned *cuts)
 {
@@ -382,7 +384,7 @@ static void limit_cost(const struct script_limits *limits, struct op *op, unsign
 static void repair(struct random *random, struct edit *edit)
 {
     struct script_context context;
-    unsigned limited = 0, large_maps = 0, cuts = 0;
+    unsigned limited = 0, large_maps = 0, cuts = 0, resizes = 0;
 
     script_context_begin(&context, &edit->ops[0]);
     for (size_t i = 1; i < edit->count; i++) {
@@ -391,7 +393,9 @@ static void repair(struct random *random, struct edit *edit)
         limited = context.is_limited ? limited + 1 : 0;
         if (limited > LIMITED_MAX && random_one_in(random, 4)) *op = op_make(OP_FAIL_ALLOC);
         limit_cost(&context.limits, op, &large_maps, &cuts);
+        if (op_kind_of(op) == OP_RESIZE && ++resizes > RESIZES_MAX) *op = op_make(OP_DMA);
         repair_op(random, &context, op);
+        script_limit_resize(&context, op);
         script_context_note(&context, op);
     }
 }

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The script of design.md 3, with cuts where it has resize. */
+/* The script of design.md 3. */
 static const char sample[] =
     "world           format=amdv1 hw=amd policy=script memory=8M\n"
     "rmpupdate       hpa=0x400000 size=2M asid=1 gpa=0x200000          -> ok\n"
     "pvalidate       hpa=0x400000 asid=1 gpa=0x200000 size=2M          -> ok\n"
     "map             gpa=0x200000 hpa=0x400000 length=2M prot=rw       -> ok\n"
     "dma             iova=0x201000 access=write                        -> hpa=0x401000 fill=2M\n"
-    "cut             at=0x201000                                       -> ok\n"
+    "resize          gpa=0x200000 length=2M max=4K                     -> ok\n"
     "dma             iova=0x300000 access=write                        -> hpa=0x500000 hit=2M    # old entry, still "
     "right: not stale\n"
     "inv_pages       gpa=0x200000 length=2M                            -> ok\n"
@@ -51,7 +51,8 @@ static void sample_of_the_design_parses_as_it_is(void **state)
     assert_int_equal(op_get(&script.ops[3], FIELD_PROT), 3);
     assert_int_equal(op_get(&script.ops[4], FIELD_ACCESS), 1);
     assert_int_equal(op_get(&script.ops[4], FIELD_DEVICE), 0);
-    assert_int_equal(op_get(&script.ops[5], FIELD_AT), 0x201000);
+    assert_int_equal(op_get(&script.ops[5], FIELD_INPUT), 0x200000);
+    assert_int_equal(op_get(&script.ops[5], FIELD_MAX), 12);
     assert_int_equal(op_get(&script.ops[7], FIELD_NOW), 0);
     assert_string_equal(script.notes[6].expectation, "hpa=0x500000 hit=2M");
     assert_string_equal(script.notes[6].comment, "old entry, still right: not stale");
@@ -73,7 +74,7 @@ static void printing_the_sample_gives_it_back(void **state)
                               "pvalidate       hpa=0x400000 gpa=0x200000 size=2M   -> ok\n"
                               "map             gpa=0x200000 hpa=0x400000 length=2M -> ok\n"
                               "dma             iova=0x201000 access=write          -> hpa=0x401000 fill=2M\n"
-                              "cut             at=0x201000                         -> ok\n"
+                              "resize          gpa=0x200000 length=2M max=4K       -> ok\n"
                               "dma             iova=0x300000 access=write          -> hpa=0x500000 hit=2M  # old "
                               "entry, still right: not stale\n"
                               "inv_pages       gpa=0x200000 length=2M              -> ok\n"
@@ -222,8 +223,11 @@ struct wrong {
 
 static const struct wrong wrongs[] = {
     /* ops */
-    { "\n  frobnicate a=1\n", 2, 3, "unknown op 'frobnicate'; expected one of world map unmap sync cut " },
-    { "resize gpa=0 length=2M\n", 1, 1, "unknown op 'resize'; expected one of " },
+    { "\n  frobnicate a=1\n", 2, 3, "unknown op 'frobnicate'; expected one of world map unmap sync cut resize " },
+    { "reclaim hpa=0\n", 1, 1, "unknown op 'reclaim'; expected one of " },
+    { "resize gpa=0 length=2M\n", 1, 1, "resize: missing key; expected max=" },
+    { "resize gpa=0 length=2M max=12K\n", 1, 28, "12K is no power of two" },
+    { "resize gpa=0 length=2M max=0\n", 1, 28, "0 is no power of two" },
     { "-> ok\n", 1, 1, "unknown op '->'" },
     { "sync\nworld format=amdv1\n", 2, 1, "world is not the first op; expected it once, before all others" },
     { "world\nworld\n", 2, 1, "world is not the first op" },

@@ -77,6 +77,7 @@ static void append_values(char *row, enum op_field field)
         return;
     case FORM_PROT: append(row, "r w rw cache noexec mmio priv none"); return;
     case FORM_LIMIT: append(row, "number or off"); return;
+    case FORM_POWER: append(row, "power of two"); return;
     default: break;
     }
     if (place->max == UINT64_MAX) {

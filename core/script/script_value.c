@@ -79,6 +79,13 @@ static bool parse_number_field(enum op_field field, struct script_slice text, ui
         return false;
     case NUMBER_OK: break;
     }
+    if (row->form == FORM_POWER) {
+        if (*value == 0 || *value & (*value - 1)) {
+            snprintf(message, size, "%.*s is no power of two", shown(text), text.start);
+            return false;
+        }
+        *value = trailing_zeros(*value);
+    }
     if (*value < row->min || *value > row->max) {
         op_format_value(field, row->min, low);
         op_format_value(field, row->max, high);
@@ -175,7 +182,8 @@ bool script_parse_value(enum op_field field, struct script_slice text, uint64_t 
         break;
     case FORM_ADDRESS:
     case FORM_SIZE:
-    case FORM_NUMBER: break;
+    case FORM_NUMBER:
+    case FORM_POWER: break;
     }
     return parse_number_field(field, text, value, message, size);
 }

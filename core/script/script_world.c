@@ -83,14 +83,14 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_CUT] = 14,      [OP_DIRTY_READ] = 12,     [OP_RMPUPDATE] = 14,
         [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
-        [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,
+        [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,      [OP_RESIZE] = 8,
     },
     [SCRIPT_LOCKSTEP] = {
         [OP_MAP] = 30,       [OP_UNMAP] = 16,          [OP_SYNC] = 4,
         [OP_CUT] = 10,       [OP_DIRTY_READ] = 2,      [OP_RMPUPDATE] = 30,
         [OP_PSMASH] = 8,     [OP_PVALIDATE] = 8,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 10, [OP_COMPLETION_WAIT] = 6, [OP_DMA] = 70,
-        [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,
+        [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,      [OP_RESIZE] = 6,
     },
 };
 

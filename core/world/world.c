@@ -24,7 +24,10 @@ struct world *world_new(void)
 void world_free(struct world *world)
 {
     if (!world) return;
-    for (unsigned i = 0; i < WORLD_TABLES; i++) oracle_table_free(&world->tables[i].oracle), oracle_resize_free(&world->tables[i].resize);
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        oracle_table_free(&world->tables[i].oracle);
+        oracle_resize_free(&world->tables[i].resize);
+    }
     ownership_free(&world->ownership);
     fills_free(&world->fills);
     iommu_free(world->iommu);

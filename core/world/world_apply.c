@@ -1,5 +1,4 @@
-/* One handler an op. On page tables: world_map.c, world_resize.c; DMA: world_dma.c; here RMP, commands, memory that
- * fails. */
+/* One handler an op: on tables in world_map.c and world_resize.c, DMA in world_dma.c; here the RMP and the rest. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "script/op.h"

@@ -45,40 +45,35 @@ static void check_syncs(struct world_table *table, const struct world_outcome *o
                  outcome->freed);
 }
 
-/* -ENOMEM: the first leaf that should have been split and is as it was. Splits come first and in ascending order. */
-static uint64_t first_unsplit(struct world_table *table)
+/*
+ * Where memory ran out: *leaf is the first that should have been split, into leaves of 2^*shift, and is as it was.
+ * Splits come first and in ascending order. False: all were split.
+ */
+static bool find_unsplit(struct world_table *table, struct oracle_leaf *leaf, unsigned *shift)
 {
     struct oracle_run run;
     bool splits;
 
     for (uint64_t at = 0; oracle_resize_next(&table->oracle, &table->resize, at, &run, &splits);) {
-        struct oracle_leaf leaf;
-
-        for (uint64_t done = 0; splits && done < run.length; done += bit(leaf.shift)) {
-            if (!oracle_find(&table->oracle, run.start + done, &leaf)) return run.start + done;
-            if (world_walk(table, leaf.start).shift == leaf.shift) return leaf.start;
+        *shift = run.shift;
+        for (uint64_t done = 0; splits && done < run.length; done += bit(leaf->shift)) {
+            if (!oracle_find(&table->oracle, run.start + done, leaf)) return false;
+            if (world_walk(table, leaf->start).shift == leaf->shift) return true;
         }
-        if (oracle_run_last(&run) == UINT64_MAX) break;
+        if (oracle_run_last(&run) == UINT64_MAX) return false;
         at = oracle_run_last(&run) + 1;
     }
-    return 0;
+    return false;
 }
 
-static void commit(struct world_table *table, int error)
+/* May memory have run out there? The tables that the split took in vain came back, those of splits before it did not.
+ */
+static bool may_lack_memory(const struct world_table *table, const struct oracle_leaf *leaf, unsigned shift)
 {
-    struct world_totals *totals = &table->world->totals;
-    uint64_t end;
+    const struct table_pool *pool = table->pt.pool;
 
-    totals->table_pages_peak = max_u64(totals->table_pages_peak, table->world->pool.peak_pages);
-    if (!error) {
-        oracle_resize_commit(&table->oracle, &table->resize);
-        return;
-    }
-    end = first_unsplit(table);
-    if (end)
-        oracle_resize_commit_splits(&table->oracle, &table->resize, end);
-    else
-        world_differ(table->world, "resize: no memory, and yet everything is split\n");
+    return pool->allocations_left == 0 || pool->page_count - pool->live_pages <
+                                              oracle_tables_of_split(table->oracle.config.format, leaf->shift, shift);
 }
 
 /* The leaves over the range, those that reach over its edges included. */
@@ -102,7 +97,10 @@ void world_do_resize(struct world *world, const struct op *op, struct world_outc
 {
     struct world_table *table = world_table_of_op(world, op, outcome);
     const struct oracle_request request = { .start = op_get(op, FIELD_INPUT), .length = op_get(op, FIELD_LENGTH) };
-    const uint64_t max_leaf = op_get(op, FIELD_MAX);
+    const uint64_t max_leaf = bit((unsigned)op_get(op, FIELD_MAX));
+    struct oracle_leaf unsplit = { 0 };
+    unsigned shift = 0;
+    bool is_lawful;
     int expected;
 
     if (!table) return;
@@ -110,16 +108,23 @@ void world_do_resize(struct world *world, const struct op *op, struct world_outc
     expected = table->resize.error;
     note_leftovers(table);
     outcome->error = pt_resize_range(&table->pt, iova(request.start), request.length, max_leaf);
-    if (outcome->error != expected &&
-        !(outcome->error == -ENOMEM && table->resize.splits && world_memory_is_out(table))) {
+    if (outcome->error == -ENOMEM && table->resize.splits)
+        is_lawful = find_unsplit(table, &unsplit, &shift) && may_lack_memory(table, &unsplit, shift);
+    else
+        is_lawful = outcome->error == expected;
+    if (!is_lawful) {
         world_differ_at(table, request.start, "resize: expected %d, engine gave %d\n", expected, outcome->error);
         return;
     }
+    world->totals.table_pages_peak = max_u64(world->totals.table_pages_peak, world->pool.peak_pages);
     check_syncs(table, outcome);
     if (expected) {
         world_check_byte(table, request.start);
         return;
     }
-    commit(table, outcome->error);
+    if (outcome->error)
+        oracle_resize_commit_splits(&table->oracle, &table->resize, unsplit.start);
+    else
+        oracle_resize_commit(&table->oracle, &table->resize);
     check_leaves(table, &request);
 }

@@ -180,6 +180,26 @@ static void say_cut(struct words *words, struct world *world, const struct op *o
     say(words, " begins there now, every translation stays, and the RMP hears nothing of it");
 }
 
+/* What the oracle has at the start of the range: the usual size there now. */
+static void say_resize(struct words *words, struct world *world, const struct op *op,
+                       const struct world_outcome *outcome)
+{
+    const struct world_table *table = world_table_of(world, op_get(op, FIELD_DOMAIN), op_get(op, FIELD_STAGE));
+    struct oracle_leaf leaf;
+
+    say_range(words, world, op, "makes the leaves of");
+    say(words, " as large as they can be up to ");
+    say_size(words, bit((unsigned)op_get(op, FIELD_MAX)));
+    if (outcome->error) {
+        say_refusal(words, outcome);
+        return;
+    }
+    if (!oracle_find(&table->oracle, op_get(op, FIELD_INPUT), &leaf)) return;
+    say(words, ": the first is of ");
+    say_size(words, bit(leaf.shift));
+    say(words, " now, every translation stays, and the RMP hears nothing of it");
+}
+
 static void say_invalidation(struct words *words, const struct world *world, const struct op *op)
 {
     const bool is_now = op_get(op, FIELD_NOW);
@@ -389,6 +409,7 @@ static void say_op(struct words *words, struct world *world, const struct op *op
     case OP_MAP: say_map(words, world, op, outcome); break;
     case OP_UNMAP: say_unmap(words, world, op, outcome); break;
     case OP_CUT: say_cut(words, world, op, outcome); break;
+    case OP_RESIZE: say_resize(words, world, op, outcome); break;
     case OP_DIRTY_READ:
         say_range(words, world, op,
                   op_get(op, FIELD_CLEAR) ? "reads and clears the dirty bits of" : "reads dirty bits of");
