@@ -23,7 +23,7 @@ static const char *const fault_words[IOMMU_FAULT_COUNT] = {
                       "places, or moved. Mended by rmpupdate or by another map",
     [IOMMU_RMP_SIZE] = "the S2 leaf and the RMP entry are of different size classes (below 2M and from 2M on). A CPU "
                        "would fault, be repaired by the host (psmash, or another mapping) and try again; a DMA is "
-                       "lost. Mended by psmash where the RMP entry is the larger, by cut where the leaf is",
+                       "lost. Mended by psmash where the RMP entry is the larger, by resize where the leaf is",
     [IOMMU_RMP_IMMUTABLE] = "the RMP entry is immutable: a page of firmware or one not yet launched",
     [IOMMU_RMP_NOT_VALIDATED] = "the guest has not accepted the page yet (pvalidate)",
     [IOMMU_RMP_RANGE] = "a private access to an address that the RMP does not cover",

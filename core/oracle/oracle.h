@@ -18,7 +18,14 @@
 #include <stdint.h>
 
 /* Rights and memory type, numbers as IOMMU_* of Linux (formats.md 0). */
-enum { ORACLE_READ = 1, ORACLE_WRITE = 2, ORACLE_NOEXEC = 8, ORACLE_MMIO = 16 };
+enum {
+    ORACLE_READ = 1,
+    ORACLE_WRITE = 2,
+    ORACLE_CACHE = 4,
+    ORACLE_NOEXEC = 8,
+    ORACLE_MMIO = 16,
+    ORACLE_PRIV = 32,
+};
 
 enum { ORACLE_LEVELS = 6 };
 

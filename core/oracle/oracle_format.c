@@ -8,6 +8,11 @@
 #define SIZE(shift)        (UINT64_C(1) << (shift))
 #define SIZES(first, last) (SIZE((last) + 1) - SIZE(first)) /* every power of two from 2^first to 2^last */
 
+/* Every kind of memory and of right of formats.md 1.6 has its own bits. Stage 1 always reads; stage 2 knows no EL0. */
+#define ARMV8_BOTH_BITS (ORACLE_WRITE | ORACLE_CACHE | ORACLE_NOEXEC | ORACLE_MMIO)
+#define ARMV8_S1_BITS   (ARMV8_BOTH_BITS | ORACLE_PRIV)
+#define ARMV8_S2_BITS   (ARMV8_BOTH_BITS | ORACLE_READ)
+
 static const struct oracle_format formats[] = {
     {
         .name = "amdv1",
@@ -86,6 +91,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S1_BITS,
     },
     {
         .name = "armv8_16k",
@@ -99,6 +105,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S1_BITS,
     },
     {
         .name = "armv8_64k",
@@ -113,6 +120,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S1_BITS,
     },
     {
         .name = "armv8_s2",
@@ -126,6 +134,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S2_BITS,
     },
     {
         .name = "armv8_s2_16k",
@@ -139,6 +148,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S2_BITS,
     },
     {
         .name = "armv8_s2_64k",
@@ -153,6 +163,7 @@ static const struct oracle_format formats[] = {
         .dirty_is_readable = true,
         .dirty_by_switch = true,
         .starts_dirty = true,
+        .prot_bits = ARMV8_S2_BITS,
     },
     {
         .name = "fake",

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RW = ORACLE_READ | ORACLE_WRITE, CACHE = 4 };
+enum { RW = ORACLE_READ | ORACLE_WRITE };
 
 static struct oracle_table table_of(const char *format, uint64_t page_sizes)
 {
@@ -115,9 +115,9 @@ static void rights_that_a_format_lacks_do_not_count(void **state)
         const char *format;
         unsigned prot, other;
         bool is_merged;
-    } rows[] = { { "amdv1", RW, RW | CACHE, true },       { "amdv1", RW, ORACLE_WRITE, false },
-                 { "amdv1", RW, RW | ORACLE_MMIO, true }, { "x86_64", RW, ORACLE_WRITE, true },
-                 { "x86_64", RW, ORACLE_READ, false },    { "vtdss", RW, RW | ORACLE_MMIO, true } };
+    } rows[] = { { "amdv1", RW, RW | ORACLE_CACHE, true }, { "amdv1", RW, ORACLE_WRITE, false },
+                 { "amdv1", RW, RW | ORACLE_MMIO, true },  { "x86_64", RW, ORACLE_WRITE, true },
+                 { "x86_64", RW, ORACLE_READ, false },     { "vtdss", RW, RW | ORACLE_MMIO, true } };
 
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -66,7 +66,7 @@ static pt_item_t *build_uniform(struct pt *pt, uint64_t oa, uint64_t attrs, unsi
                 return NULL;
             }
             pt_sync_store(&table[i], FMT(table_item)(pt, table_pool_address(pt->pool, child), level) |
-                                         (is_incoherent(pt) ? FMT(flushed_bit)() : 0));
+                                         (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
         }
     }
     if (table && is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));

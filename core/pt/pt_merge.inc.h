@@ -30,7 +30,7 @@ struct resize {
 /* What hardware noted in a leaf item: its accessed and dirty bits as attrs have them, the same at every level. */
 static uint64_t leaf_marks(const struct pt *pt, uint64_t item)
 {
-    return FMT(leaf_attrs)(pt, item) & FMT(hardware_bits)(0);
+    return FMT(leaf_attrs)(pt, item) & FMT(hardware_bits)(pt, 0);
 }
 
 /* The same of all leaves below `table`. Recursion is bounded by the level. */
@@ -240,7 +240,7 @@ static int merge_range(struct pt *pt, struct resize *resize)
             const uint64_t item = pt_sync_load(found.items);
 
             leaf.oa = FMT(leaf_address)(pt, item, resize->walk.level);
-            leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)(0);
+            leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)(pt, 0);
             leaf.length = bit(found.shift);
         }
         if (leaf.length > 0 && strip_continues(resize, &strip, &leaf)) {

@@ -132,8 +132,6 @@ void world_check_outside(struct world_table *table, uint64_t first, uint64_t las
 /* world_map.c */
 /* The table of an op, ready for it. NULL: there is none, and the outcome says so. */
 struct world_table *world_table_of_op(struct world *world, const struct op *op, struct world_outcome *outcome);
-/* May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full. */
-bool world_memory_is_out(const struct world_table *table);
 void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome);

@@ -30,7 +30,7 @@ static unsigned table_order(const struct world_table *table)
  * May an allocation have failed? Only at the limit of fail_alloc, or where the pool is as good as full: for a table of
  * several pages, where none came back and the rest of the pool, less what alignment takes, is too short.
  */
-bool world_memory_is_out(const struct world_table *table)
+static bool memory_is_out(const struct world_table *table)
 {
     const struct table_pool *pool = table->pt.pool;
     const unsigned order = table_order(table);
@@ -90,7 +90,7 @@ static bool map_fits(const struct world_table *table, const struct oracle_reques
                      const struct oracle_map_result *expected, const struct world_outcome *outcome)
 {
     if (outcome->error == expected->error && outcome->bytes == expected->mapped) return true;
-    return outcome->error == -ENOMEM && world_memory_is_out(table) &&
+    return outcome->error == -ENOMEM && memory_is_out(table) &&
            oracle_map_may_stop(&table->oracle, request, outcome->bytes);
 }
 
@@ -198,7 +198,7 @@ void world_do_cut(struct world *world, const struct op *op, struct world_outcome
     if (!table) return;
     expected = oracle_cut_predict(&table->oracle, at, &leaf, &splits);
     outcome->error = pt_cut(&table->pt, iova(at));
-    if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && world_memory_is_out(table))) {
+    if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && memory_is_out(table))) {
         world_differ_at(table, at, "cut: expected %d, engine gave %d\n", expected, outcome->error);
         return;
     }
