@@ -26,7 +26,6 @@
     X(PT_FREE_BEFORE_SYNC, fuzz_engine, "unmap frees a table before the sync that covers it")                          \
     X(PT_CUT_LOSES_DIRTY, fuzz_engine, "cut does not carry the dirty bit into the parts")                              \
     X(PT_MERGE_LOSES_DIRTY, fuzz_engine, "a resize does not carry the dirty bits of parts into the merged leaf")       \
-    X(PT_MERGE_IGNORES_RIGHTS, fuzz_engine, "a resize merges neighbours whose rights differ")                          \
     X(WALK_HALVES_LONG_RUNS, fuzz_lockstep, "a run of 16 items or more is decoded as half its size")                   \
     X(WALK_FORGETS_DIRTY, fuzz_lockstep, "a write does not set D in a leaf that a read has marked A")                  \
     X(WALK_ALIASES_ABOVE_TOP, fuzz_lockstep, "inputs above the top of a growing table are cut off, not refused [19b]") \

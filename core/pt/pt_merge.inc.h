@@ -218,10 +218,7 @@ static bool strip_continues(const struct resize *resize, const struct span *stri
 {
     if (strip->length == 0 || is_aligned(leaf->va, log2_floor(resize->sizes))) return false;
     if (strip->va + strip->length != leaf->va || strip->oa + strip->length != leaf->oa) return false;
-    if (strip->attrs == leaf->attrs) return true;
-    if (!FAULT(PT_MERGE_IGNORES_RIGHTS)) return false;
-    fault_triggered();
-    return true;
+    return strip->attrs == leaf->attrs;
 }
 
 /* Merge what can be merged of the leaves that lie inside the range. */
