@@ -9,12 +9,14 @@
 #include "pt/pt_fixture.h"
 
 static void observe(void);
+static void write_through(const pt_item_t *item);
 
 static inline bool observed_exchange(pt_item_t *item, uint64_t *expected, uint64_t desired)
 {
     bool done;
 
     observe();
+    write_through(item);
     done = pt_sync_exchange(item, expected, desired);
     observe();
     return done;
@@ -23,6 +25,7 @@ static inline bool observed_exchange(pt_item_t *item, uint64_t *expected, uint64
 static inline void observed_store(pt_item_t *item, uint64_t value)
 {
     observe();
+    write_through(item);
     pt_sync_store(item, value);
     observe();
 }
@@ -151,6 +154,25 @@ static void observe(void)
 
         if (seen.targets[page] != UINT64_MAX)
             access_page(page, random_one_in(&seen.random, 2), random_one_in(&seen.random, 64));
+    }
+    seen.is_busy = false;
+}
+
+/* A write by exactly the leaf item that is about to change, if it is one: by its place, in a table of either level. */
+static void write_through(const pt_item_t *item)
+{
+    const uint64_t index = (uintptr_t)item / sizeof(*item) % 512;
+    const uint64_t page_of_target = (pt_sync_load(item) & low_mask(24)) >> 12;
+    const uint64_t pages[] = { (page_of_target & ~UINT64_C(511)) | index, index * 512 };
+
+    if (!seen.f || seen.is_busy || !random_one_in(&seen.random, 8)) return;
+    seen.is_busy = true;
+    for (unsigned i = 0; i < 2; i++) {
+        pt_item_t *at = NULL;
+
+        if (pages[i] >= PAGES || seen.targets[pages[i]] == UINT64_MAX) continue;
+        walk_root(BASE + (pages[i] << 12), &at);
+        if (at == item) access_page(pages[i], false, true);
     }
     seen.is_busy = false;
 }

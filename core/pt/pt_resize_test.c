@@ -406,6 +406,59 @@ static void merged_tables_are_freed_after_few_syncs(void **state)
     fixture_close(&f);
 }
 
+/* ---- walkers that do not snoop ----------------------------------------------------------------------------------- */
+
+static uint64_t shadow[256][512]; /* what such a walker finds in the pool's first pages */
+
+static void flush_to_shadow(void *context, hpa_t table, unsigned offset, unsigned length)
+{
+    struct fixture *f = context;
+    const uint64_t page = (table.value - f->pool.base) >> POOL_PAGE_SHIFT;
+
+    assert_true(page < 256);
+    memcpy((char *)shadow[page] + offset, f->pool.bytes + (page << POOL_PAGE_SHIFT) + offset, length);
+}
+
+/* Every word of every table was written back, but for the software bit that says so. */
+static void check_shadow(struct fixture *f, uint64_t flushed_bit)
+{
+    for (uint32_t page = 0; page < f->pool.fresh; page++) {
+        const uint64_t *words = (const uint64_t *)(const void *)(f->pool.bytes + ((size_t)page << POOL_PAGE_SHIFT));
+
+        if (f->pool.state[page] != POOL_LIVE) continue;
+        for (unsigned i = 0; i < 512; i++) assert_int_equal(words[i] & ~flushed_bit, shadow[page][i] & ~flushed_bit);
+    }
+}
+
+static void every_item_is_written_back(void **state)
+{
+    static const struct {
+        const char *row;
+        uint64_t flushed_bit;
+    } rows[] = { { "x86_64", 0x200 }, { "vtdss", 0x400 } };
+
+    (void)state;
+    for (unsigned row = 0; row < 2; row++) {
+        struct fixture f;
+
+        memset(shadow, 0, sizeof(shadow));
+        fixture_open(&f, rows[row].row);
+        f.hooks.flush = flush_to_shadow;
+        f.config.features |= PT_DMA_INCOHERENT;
+        assert_int_equal(pt_init(&f.pt, engine_find(rows[row].row), &f.config), 0);
+        map_ok(&f, bit(30), bit(30), 0x8000000, RW);
+        assert_int_equal(resize(&f, 0, bit(32), 0x1000), 0);
+        check_shadow(&f, rows[row].flushed_bit);
+        assert_int_equal(fixture_check(&f), 0);
+        assert_int_equal(resize(&f, bit(30), 0x4001000, 0x200000), 0);
+        check_shadow(&f, rows[row].flushed_bit);
+        assert_int_equal(resize(&f, 0, bit(32), bit(30)), 0);
+        check_shadow(&f, rows[row].flushed_bit);
+        assert_int_equal(fixture_check(&f), 0);
+        fixture_close(&f);
+    }
+}
+
 /* ---- dirtiness --------------------------------------------------------------------------------------------------- */
 
 struct dirty_sum {
@@ -490,6 +543,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(arguments_are_checked_in_this_order),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(merged_tables_are_freed_after_few_syncs),
+        cmocka_unit_test(every_item_is_written_back),
         cmocka_unit_test(dirtiness_is_carried_both_ways),
         cmocka_unit_test(runs_keep_the_mark_of_each_item),
     };
