@@ -28,7 +28,8 @@ FORMATS = {
     "armv8_s2_64k": (16, 13, (16, 21, 29)),
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
-ALWAYS_BUILT = {"amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "fake"}
+ALWAYS_BUILT = {"amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "armv8", "armv8_16k", "armv8_64k", "armv8_s2",
+                "armv8_s2_16k", "armv8_s2_64k", "fake"}
 WHOLE_SWEEP = ("amdv1", "x86_64")  # 1x2^n in every build and state; others: leaf sizes
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")
 VARIANTS = ("amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off")
