@@ -42,6 +42,11 @@ class MatrixTest(unittest.TestCase):
         self.assertEqual(matrix["rows"], ["fake-46", "fake-56"])
         self.assertEqual(matrix["columns"], ["test_init", "test_mixed", "golden", "oracle", "nested", "bench"])
         self.assertEqual(matrix["cells"], [[1, 1, "-", 200, "-", 1]] * 2)
+        self.assertEqual((matrix["formats"], matrix["holes"], matrix["failed"]), (["fake", "fake"], [], []))
+        self.assertEqual(matrix["by_format"], ["golden", "oracle", "nested", "bench"])
+        reasons = [(each["column"], each["format"]) for each in matrix["reasons"]]
+        self.assertEqual(reasons, [("golden", "fake"), ("nested", "fake")])
+        self.assertIn("golden, oracle, nested and bench are counted by format", result.stdout)
 
     def test_a_test_that_skips_a_configuration_is_a_hole(self):
         result = self.run_matrix(pt_kunit_iommu_test="ran fake fake-46 test_mixed\n")
@@ -62,6 +67,16 @@ class MatrixTest(unittest.TestCase):
         result = self.run_matrix(exit=1)
         self.assertEqual(result.returncode, 1)
         self.assertIn("failed: pt_kunit_format_test", result.stdout)
+
+    def test_holes_are_written_too(self):
+        path = os.path.join(self.build.name, "matrix.json")
+        self.run_matrix("--json", path, pt_kunit_iommu_test="ran fake fake-46 test_mixed\n")
+        with open(path) as file:
+            self.assertEqual(json.load(file)["holes"], ["fake-56: test_mixed"])
+
+    def test_it_names_every_program_that_it_runs(self):
+        result = subprocess.run([MATRIX, "--programs"], capture_output=True, text=True)
+        self.assertEqual(sorted(result.stdout.split()), sorted(WHOLE))
 
     def test_what_is_not_built_is_no_hole_but_an_error(self):
         result = subprocess.run([MATRIX, "--build", self.build.name], capture_output=True, text=True)
