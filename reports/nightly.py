@@ -14,7 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "reports"), os.path.join(ROOT, "scripts")]  # scripts: gatelib counts instructions
-from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, metrics, page, page_file, perf, schema  # noqa: E402
+from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, matrix, metrics, page, page_file, perf, schema  # noqa: E402
 from nightlylib.modes import FUZZ_TARGETS, INPUT_FILES, INPUT_FORMATS, MODES  # noqa: E402
 from nightlylib.place import CannotWrite, ResultPlace  # noqa: E402
 from nightlylib.progress import Progress  # noqa: E402
@@ -27,6 +27,7 @@ BUILDS = {  # part: preset, targets
     "inputs": ("release", ["mapproof-replay"]),
     "fuzz": ("fuzz", FUZZ_TARGETS),
 }
+# And "matrix": the tests that scripts/matrix runs, from the same build as the benchmarks (Nightly.open).
 BUILD_OF = {"perf": "bench", "hyperfine": "inputs"}  # parts that run what another one built
 GATE_RATES = os.path.join(ROOT, "reports", "gate-rates.json")
 
@@ -63,7 +64,8 @@ class Nightly:
     def open(self):
         self.folder = self.place.open()
         os.makedirs(os.path.join(self.folder, "log"))
-        names = ["bench", "inputs", "perf", "hyperfine", "fuzz"] + (["test"] if self.mode.tests_too else [])
+        names = ["bench", "inputs", "perf", "hyperfine"] + (["matrix"] if self.wants_matrix() else [])
+        names += ["fuzz"] + (["test"] if self.mode.tests_too else [])
         self.run = {
             "schema": schema.SCHEMA,
             "mode": self.mode.name,
@@ -81,6 +83,13 @@ class Nightly:
         if os.path.exists(GATE_RATES):
             shutil.copyfile(GATE_RATES, os.path.join(self.folder, schema.FILES["gate"]))
         self.write()
+
+    def wants_matrix(self):
+        """A quick run builds no tests for it: it asks those that are there, brought up to date."""
+        if self.mode.builds_tests or matrix.are_there(ROOT, os.path.join(self.builds, "release")):
+            return True
+        self.progress.say("matrix of formats and tests: left out, its programs are not built")
+        return False
 
     def write(self):
         """run.json, metrics.txt and index.html of what is there so far: a stopped run can be read."""
@@ -113,7 +122,7 @@ class Nightly:
 
     def build(self, part):
         """Configure and build what a part runs; returns '' or what went wrong."""
-        preset, targets = BUILDS[part]
+        preset, targets = BUILDS[part] if part in BUILDS else ("release", matrix.programs(ROOT))
         self.progress.step(f"build {' '.join(targets)}")
         log = os.path.join(self.folder, "log", f"build-{part}.log")
         for command in (
@@ -128,7 +137,8 @@ class Nightly:
         return ""
 
     def all_parts(self):
-        failed = {part: self.build(part) for part in BUILDS}
+        has_matrix = "matrix" in self.run["parts"]
+        failed = {part: self.build(part) for part in [*BUILDS, *(["matrix"] if has_matrix else [])]}
         workplace = Workplace(ROOT, self.folder, self.progress)
         release, fuzzers = os.path.join(self.builds, "release"), os.path.join(self.builds, "fuzz")
 
@@ -140,8 +150,11 @@ class Nightly:
             ("inputs", "real inputs", lambda: inputs.run_part(workplace, replay, INPUT_FILES, INPUT_FORMATS)),
             ("perf", "perf and callgrind", lambda: perf.run_part(workplace, bench_program, self.mode)),
             ("hyperfine", "hyperfine", lambda: hyperfine.run_part(workplace, replay, INPUT_FILES, self.mode)),
+            ("matrix", "matrix of formats and tests", lambda: matrix.run_part(workplace, release)),
             ("fuzz", f"fuzzing for {seconds} s", lambda: fuzz.run_part(workplace, targets, seconds, replay)),
         ):
+            if part not in self.run["parts"]:
+                continue
             failure = failed[BUILD_OF.get(part, part)]
             message = f"does not build: {failure}"
             self.part(part, title, (lambda m=message: could_not_run(m)) if failure else work)

@@ -95,6 +95,24 @@ while (($#)); do case $1 in --export-json) out=$2; shift ;; esac; shift; done
 cp FIXTURE/hyperfine.json "$out"
 """
 
+# What scripts/matrix asks, and ctest with the golden files that the build would list.
+RAN = r"""#!/bin/bash
+case $0 in
+*kunit*) test=${0##*/pt_kunit_}
+    echo "ran amdv1 amdv1-l2 ${test%_test}"
+    [[ $STAND_IN == matrix-hole && $0 == *iommu* ]] || echo "ran x86_64 x86_64-47 ${test%_test}" ;;
+*oracle*) for format in amdv1 x86_64; do echo "$format: 200 scripts (0 worlds refused)"; done ;;
+*nested*) for format in amdv1 x86_64; do echo "ran $format s1-s2 nested"; done ;;
+esac
+[[ $STAND_IN != test-fails || $0 != *decode* ]] || exit 1
+"""
+RAN_BY = ["pt_kunit_format_test", "pt_kunit_iommu_test", "encode_decode_test", "generate_vs_oracle_test", "world_nested_test"]
+CTEST = r"""#!/bin/sh
+echo "  Test #1: golden_amdv1-4k"
+echo "  Test #2: golden_x86_64-47"
+"""
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="mapproof-nightly-")
@@ -108,6 +126,8 @@ class Case(unittest.TestCase):
             ("bin/perf", PERF),
             ("bin/valgrind", VALGRIND),
             ("bin/hyperfine", HYPERFINE),
+            ("bin/ctest", CTEST),
+            *((f"build/release/{name}", RAN) for name in RAN_BY),
             *((f"build/fuzz/{target}", FUZZ) for target in FUZZ_TARGETS),
         ):
             self.stand_in(path, text)
@@ -121,17 +141,17 @@ class Case(unittest.TestCase):
             file.write(text.replace("HERE", self.root).replace("FIXTURE", os.path.join(HERE, "fixture")))
         os.chmod(path, 0o755)
 
-    def command(self):
+    def command(self, mode="quick"):
         program = os.path.join(HERE, "nightly.py")
         places = ["--out", self.out, "--history", self.history, "--builds", os.path.join(self.root, "build")]
-        return ["/usr/bin/python3", "-B", program, "--mode", "quick", *places]
+        return ["/usr/bin/python3", "-B", program, "--mode", mode, *places]
 
     def environment(self, behaviour):
         return {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}", "STAND_IN": behaviour}
 
-    def nightly(self, behaviour=""):
+    def nightly(self, behaviour="", mode="quick"):
         return subprocess.run(
-            self.command(), env=self.environment(behaviour), capture_output=True, text=True, timeout=120, check=False
+            self.command(mode), env=self.environment(behaviour), capture_output=True, text=True, timeout=120, check=False
         )
 
     def read(self, *path):
@@ -166,6 +186,27 @@ class WholeRunTest(Case):
         self.assertIn("-max_total_time=4", self.read(self.out, "log", "fuzz_engine.log"))
         self.assertIn("-max_total_time=8", self.read(self.out, "log", "fuzz_lockstep.log"))
         self.assertEqual(self.read(self.out, "hyperfine.json"), self.read(HERE, "fixture", "hyperfine.json"))  # as is
+
+    def test_the_matrix_is_that_of_the_tests_of_the_release_build(self):
+        self.assertEqual(self.nightly().returncode, 0)
+        result = schema.read_result(self.out)
+        matrix = result["matrix"]
+        self.assertEqual(result["run"]["files"]["matrix"], "matrix.json")
+        self.assertEqual(result["run"]["parts"]["matrix"]["state"], "ok")
+        self.assertEqual(matrix["rows"], ["amdv1-l2", "x86_64-47"])
+        self.assertEqual(matrix["columns"], ["format", "iommu", "golden", "oracle", "nested", "bench"])
+        self.assertEqual(matrix["cells"], [[1, 1, 1, 200, 1, 7], [1, 1, 1, 200, 1, 1]])
+        self.assertIn("2 configurations, 2 formats and 6 columns: no hole", self.read(self.out, "index.html"))
+
+    def test_a_quick_run_leaves_the_matrix_out_where_its_tests_are_not_built(self):
+        os.remove(os.path.join(self.root, "build", "release", "world_nested_test"))
+        done = self.nightly()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("matrix of formats and tests: left out, its programs are not built", done.stderr)
+        result = schema.read_result(self.out)
+        self.assertNotIn("matrix", result)
+        self.assertNotIn("matrix", result["run"]["parts"])
+        self.assertNotIn('href="#formats"', self.read(self.out, "index.html"))
 
     def test_what_was_found_is_listed_with_confirmed_scripts(self):
         self.assertEqual(self.nightly().returncode, 0)
@@ -250,6 +291,15 @@ class WrongTest(Case):
     def test_a_finding_that_nobody_counted_exits_1(self):
         self.expect("finding-uncounted", "fuzz", "loses-dma.rmp-size-bystander.amd.ops was written and not counted")
 
+    def test_a_hole_in_the_matrix_exits_1_and_shows_on_the_first_screen(self):
+        self.expect("matrix-hole", "matrix", "hole: x86_64-47: iommu")
+        text = self.read(self.out, "index.html")
+        self.assertIn("Something is wrong; formats: failed", text)
+        self.assertIn("Holes in the tests of formats", text[: text.index("<main")])
+
+    def test_a_test_of_the_matrix_that_fails_exits_1(self):
+        self.expect("test-fails", "matrix", "failed: encode_decode_test")
+
     def test_a_replay_that_differs_exits_1(self):
         self.expect("replay-differs", "inputs", "op 5: oracle 0x1000, walk 0x2000")
 
@@ -295,6 +345,14 @@ class CannotRunTest(Case):
     def test_a_program_that_is_missing(self):
         os.remove(os.path.join(self.root, "build", "fuzz", "fuzz_engine"))
         self.expect("", "fuzz", "fuzz_engine: No such file or directory")
+
+    def test_a_run_that_is_not_quick_needs_the_tests_of_the_matrix(self):
+        os.remove(os.path.join(self.root, "build", "release", "world_nested_test"))
+        done = self.nightly(mode="default")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        part = schema.read_result(self.out)["run"]["parts"]["matrix"]
+        self.assertEqual(part["state"], "could-not-run")
+        self.assertIn("world_nested_test is not built", part["message"])
 
     def test_a_history_that_is_no_database(self):
         with open(self.history, "w", encoding="utf-8") as file:

@@ -145,6 +145,38 @@ test("the filter shows the rows in which every word occurs, says how many, and a
   });
 });
 
+test("the matrix scrolls in its own box on a phone, and its first column stays", async () => {
+  await withPage({ name: "history", width: 360 }, async (page) => {
+    const box = page.getByRole("region", { name: "Tests by configuration" });
+    assert.ok(await box.evaluate((each) => each.scrollWidth > each.clientWidth));
+    const name = box.locator("tbody th").first();
+    const before = (await name.boundingBox()).x;
+    await box.evaluate((each) => { each.scrollLeft = each.scrollWidth; });
+    assert.ok(await box.evaluate((each) => each.scrollLeft > 100));
+    assert.equal((await name.boundingBox()).x, before);
+    assert.equal(await sideways(page), 0);
+  });
+});
+
+test("the matrix sorts by a test, where what cannot be comes last, and filters by format and by hole", async () => {
+  await withPage({ name: "hostile" }, async (page) => {
+    const table = page.locator("#formats table");
+    const values = () => table.evaluate((each) => [...each.tBodies[0].rows].map((row) => row.cells[5].dataset.v));
+    await table.getByRole("button", { name: "golden" }).click();
+    const numbers = (await values()).filter(Boolean).map(Number);
+    assert.ok(numbers.length > 1 && numbers.length < (await values()).length);
+    assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b));
+    assert.deepEqual((await values()).slice(0, numbers.length), numbers.map(String));
+    const visible = table.locator("tbody tr:not(.out)");
+    const all = await visible.count();
+    assert.equal(all, (await values()).length);
+    await page.locator("#formats .tools").getByRole("button", { name: "hole" }).click();
+    assert.equal(await visible.count(), 1);
+    await page.getByRole("searchbox", { name: "Filter: Formats" }).fill("fake");
+    assert.deepEqual(await visible.locator("th").allTextContents(), ["fake-46"]);
+  });
+});
+
 test("a finding opens by keyboard to its steps in words, and its script can be downloaded", async () => {
   await withPage({}, async (page) => {
     const finding = page.locator("details.finding").first();

@@ -54,9 +54,22 @@ def model_cases(entry):
         yield {**entry, **none, **counters, **outcomes[index // 4 % len(outcomes)], "name": name}
 
 
+def whole_matrix(matrix):
+    """As many configurations and tests as a build has."""
+    rows, columns = range(8), range(4)
+    return {
+        **matrix,
+        "rows": [f"{name}-{index}" for index in rows for name in matrix["rows"]],
+        "formats": matrix["formats"] * len(rows),
+        "columns": [f"{name}_{index}" for index in columns for name in matrix["columns"]],
+        "cells": [cells * len(columns) for cells in matrix["cells"]] * len(rows),
+    }
+
+
 def with_history(result, scripts):
     """As many cases as a whole run has, and RUNS runs before it."""
     result, generator = copy.deepcopy(result), random.Random(1)
+    result["matrix"] = whole_matrix(result["matrix"])
     entries = result["bench"]["benchmarks"]
     known = {entry["name"] for entry in entries}
     entries += [entry for entry in model_cases(entries[0]) if entry["name"] not in known]
@@ -75,6 +88,9 @@ def with_history(result, scripts):
 def hostile(result, scripts):
     """Every text that a result brings in tries to become markup."""
     result = copy.deepcopy(result)
+    matrix = result["matrix"]
+    matrix["rows"][0] = matrix["formats"][0] = matrix["columns"][0] = matrix["reasons"][0]["reason"] = HOSTILE
+    matrix["cells"][0][1], matrix["holes"], matrix["failed"] = 0, [f"{HOSTILE}: hole"], [HOSTILE]
     result["run"]["commit"].update(subject=HOSTILE, short=HOSTILE)
     result["run"]["machine"]["cpu"] = HOSTILE
     result["bench"]["benchmarks"][0]["name"] = f"map/{HOSTILE}/1x4K/warm"

@@ -9,7 +9,7 @@ import os
 import re
 import unittest
 
-from nightlylib import bench, chart, page, page_cases, page_findings, page_history, page_text, schema
+from nightlylib import bench, chart, page, page_cases, page_findings, page_history, page_matrix, page_text, schema
 from result_case import HistoryCase, Page, ResultCase, squeeze
 
 THIN = "\u202f"
@@ -257,6 +257,59 @@ class OutcomeTest(ResultCase):
         self.assertEqual(rows["4K-4K"], ["4K-4K", "4K", f"4K, 0.2{THIN}% lost", "all lost", "2M exposes", "4K, after repair", "2M"])
 
 
+class FormatsTest(ResultCase):
+    def shown(self):
+        """(the first screen, the section)."""
+        text = self.render()[2]
+        section = text[text.index('<section id="formats"') :]
+        return text[: text.index("<main")], section[: section.index("</section>")]
+
+    def test_the_table_is_the_matrix_of_the_json(self):
+        first, section = self.shown()
+        matrix = self.result["matrix"]
+        rows = Page(section).rows
+        self.assertEqual(len(rows), 1 + len(matrix["rows"]))
+        self.assertEqual([len(row) for row in rows], [1 + len(matrix["columns"])] * len(rows))
+        self.assertEqual(rows[0][:4], ["configuration", "init", "best pgsize", "map simple"])
+        for row, name, cells in zip(rows[1:], matrix["rows"], matrix["cells"]):
+            self.assertEqual(row, [name, *(str(cell) for cell in cells)])
+        self.assertIn("5 configurations, 5 formats and 8 columns: no hole", section)
+        self.assertIn("golden, oracle, nested and bench are counted by format, not by configuration", section)
+        self.assertIn('<a href="#formats">Formats</a>', first)
+        self.assertNotIn("hole", first[first.index("<body") :].lower())
+        self.assertNotIn('class="hole"', section)
+
+    def test_what_cannot_be_has_its_reason(self):
+        section = squeeze(self.shown()[1])
+        self.assertIn("<dt>- golden of riscv64_s2</dt><dd>Linux 7.0 has no second stage of RISC-V</dd>", section)
+        self.assertIn("<dt>- golden of fake</dt><dd>no Linux has it</dd>", section)
+        self.assertIn('<td data-v="" title="no Linux has it">-</td>', section)
+
+    def test_formats_with_the_same_reason_stand_together(self):
+        reason = self.result["matrix"]["reasons"][-1]
+        both = {"reasons": [reason, {**reason, "format": "other"}]}
+        self.assertEqual(page_matrix.reasons(both), [(reason["column"], f"{reason['format']} and other", reason["reason"])])
+
+    def test_holes_are_red_listed_and_on_the_first_screen(self):
+        def holes(matrix):
+            matrix["cells"][1][2] = 0
+            matrix["holes"] += ["x86_64-48sx: test_map_simple", "other: no configuration"]
+            matrix["failed"].append("encode_decode_test")
+
+        self.change("matrix", holes)
+        first, section = self.shown()
+        self.assertIn('<td data-v="0" class="hole">0<span class="hidden"> hole</span></td>', section)
+        self.assertEqual(section.count('class="hole"'), 1)
+        self.assertIn('<p class="strong worse">5 configurations, 5 formats and 8 columns: 2 holes</p>', section)
+        for each in ("x86_64-48sx: test_map_simple", "other: no configuration", "encode_decode_test: failed"):
+            self.assertIn(f"<li>{each}</li>", section)
+        self.assertIn('Holes in the tests of formats</a></dt><dd><b class="worse">2</b>', first)
+
+    def test_a_result_without_a_matrix_has_no_section_and_no_link(self):
+        self.change("run", lambda run: run["files"].pop("matrix"))
+        self.assertNotIn("#formats", self.render()[2])
+
+
 class SafetyTest(ResultCase):
     def test_the_page_loads_nothing_and_is_well_formed(self):
         text = self.render()[2]
@@ -284,6 +337,13 @@ class SafetyTest(ResultCase):
         self.change("hyperfine", lambda value: value["results"][0].update(command=f"replay {HOSTILE}"))
         self.change("perf", lambda perf: perf.update(why=HOSTILE))
         self.change("gate", lambda gate: gate["machine"].update(processor=HOSTILE))
+
+        def matrix(it):
+            it["rows"][0] = it["formats"][0] = it["columns"][0] = it["reasons"][0]["reason"] = HOSTILE
+            it["cells"][0][1], it["failed"] = 0, [HOSTILE]
+            it["holes"].append(f"{HOSTILE}: {it['columns'][1]}")
+
+        self.change("matrix", matrix)
 
         def finding(findings):
             findings[0].update(title=HOSTILE, hw=HOSTILE, rule=HOSTILE, key=f'x" onfocus="{HOSTILE}')

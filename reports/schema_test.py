@@ -84,6 +84,30 @@ class FilesTest(unittest.TestCase):
         shutil.copy(os.path.join(FIXTURE, "gate.json"), self.folder)
         self.refused("gate", lambda it: it["rates"][0]["found"].pop("high"), "rates[0].found: high is None")
 
+    def test_a_matrix(self):
+        for change, message in (
+            (lambda it: it.pop("columns"), "it: columns is None"),
+            (lambda it: it["cells"].pop(), "rows, formats and cells differ in number"),
+            (lambda it: it["cells"][1].pop(), "cells[1] has not a cell for each column"),
+            (lambda it: it["cells"][0].__setitem__(1, "x"), "cells[0] (amdv1-l2, test_best_pgsize) is 'x'"),
+            (lambda it: it["cells"][0].__setitem__(1, -1), "cells[0] (amdv1-l2, test_best_pgsize) is -1"),
+            (lambda it: it["cells"][0].__setitem__(1, "-"), "cells[0] (amdv1-l2, test_best_pgsize): '-' without a reason"),
+            (lambda it: it["cells"][0].__setitem__(1, 0), "cells[0]: a hole that holes do not list"),
+            (lambda it: it["rows"].__setitem__(0, it["rows"][1]), "a row or a column stands twice"),
+            (lambda it: it["reasons"][0].pop("reason"), "reasons[0]: reason is None"),
+            (lambda it: it["failed"].append(7), "failed[0] is 7"),
+        ):
+            with self.subTest(message=message):
+                self.refused("matrix", change, message)
+                shutil.copy(os.path.join(FIXTURE, "matrix.json"), self.folder)
+
+    def test_a_hole_of_a_matrix_is_valid_where_it_is_listed(self):
+        matrix = schema.read_json(self.path("matrix"))
+        matrix["cells"][0][1] = 0
+        matrix["holes"] += ["amdv1-l2: test_best_pgsize", "other: no configuration"]
+        schema.write_json(self.path("matrix"), matrix)
+        self.assertEqual(schema.read_result(self.folder)["matrix"], matrix)
+
     def test_texts_that_are_cut_short(self):
         for name, message in (("metrics", "does not end in # EOF"), ("flamegraph", "not an SVG")):
             schema.write_text(self.path(name), "half")
@@ -130,7 +154,7 @@ class DocumentationTest(unittest.TestCase):
 
     def test_every_key_is_described(self):
         keys = {*schema.FINDING_KEYS, *schema.FUZZ_KEYS}
-        for name in ("run", "perf", "gate"):
+        for name in ("run", "perf", "gate", "matrix"):
             path = os.path.join(FIXTURE, f"{name}.json")
             keys |= set(schema.read_json(path))
         for name in ("families", "instructions"):

@@ -64,6 +64,7 @@ class Mode:
     counts_of_gate: bool  # count the instructions of the gate's cases too
     hyperfine_runs: int
     tests_too: bool = False
+    builds_tests: bool = True  # those that scripts/matrix asks
     hyperfine_format: str = INPUT_FORMATS[0]
     perf_cases = PERF_CASES
     flame_cases = FLAME_CASES
@@ -77,7 +78,7 @@ class Mode:
 
 
 MODES = {
-    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 24, 300, 0.1, 0.5, False, 3),
+    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False),
     "default": Mode("default", None, 0.02, 1, 120, 3600, 0.2, 1.5, True, 10),
     "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
 }

@@ -10,7 +10,7 @@ import jinja2
 import markupsafe
 
 from . import bench, chart, inputs, schema
-from . import page_cases, page_findings, page_history, page_outcomes, page_programs, page_text
+from . import page_cases, page_findings, page_history, page_matrix, page_outcomes, page_programs, page_text
 from .page_text import label, number
 
 REPORTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -30,6 +30,7 @@ PART_TITLES = {
     "fuzz": "Fuzzing",
     "perf": "Counters",
     "hyperfine": "Whole replays",
+    "matrix": "Formats",
     "test": "Tests",
 }
 
@@ -181,6 +182,7 @@ def view(result, previous=None, past=([], {}), scripts=None):
         "hyperfine": page_programs.hyperfine(result.get("hyperfine")),
         "perf": page_programs.perf(result.get("perf"), figures),
         "gate": page_programs.gate(result.get("gate")),
+        "formats": page_matrix.view(result.get("matrix")),
         **counted,
     }
 

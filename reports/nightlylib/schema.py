@@ -30,6 +30,7 @@ FILES = {
     "flamegraph": "flamegraph.svg",
     "hyperfine": "hyperfine.json",
     "gate": "gate.json",
+    "matrix": "matrix.json",
     "metrics": "metrics.txt",
 }
 TIERS = ("pmu", "software", "callgrind")  # the best first
@@ -193,6 +194,34 @@ def check_gate(gate, path):
             check_keys(row.get(name), kinds, path, f"{place}.{name}")
 
 
+def check_matrix(matrix, path):
+    kinds = {"rows": list, "formats": list, "columns": list, "by_format": list, "cells": list}
+    check_keys(matrix, kinds | {"reasons": list, "holes": list, "failed": list}, path, "it")
+    rows, formats, columns = matrix["rows"], matrix["formats"], matrix["columns"]
+    for key in ("rows", "formats", "columns", "by_format", "holes", "failed"):
+        for place, text in check_list(matrix[key], path, key):
+            need(isinstance(text, str) and text, path, f"{place} is {text!r}")
+    need(rows and columns, path, "no rows or no columns")
+    need(len(set(rows)) == len(rows) and len(set(columns)) == len(columns), path, "a row or a column stands twice")
+    need(len(formats) == len(rows) == len(matrix["cells"]), path, "rows, formats and cells differ in number")
+    for place, each in check_list(matrix["reasons"], path, "reasons"):
+        check_keys(each, {"column": str, "format": str, "reason": str}, path, place)
+    reasons = {(each["format"], each["column"]) for each in matrix["reasons"]}
+    for index, cells in enumerate(matrix["cells"]):
+        place = f"cells[{index}]"
+        need(isinstance(cells, list) and len(cells) == len(columns), path, f"{place} has not a cell for each column")
+        for column, cell in zip(columns, cells):
+            check_cell(cell, (formats[index], column) in reasons, path, f"{place} ({rows[index]}, {column})")
+            need(cell != 0 or f"{rows[index]}: {column}" in matrix["holes"], path, f"{place}: a hole that holes do not list")
+
+
+def check_cell(cell, has_reason, path, place):
+    if cell == "-":
+        need(has_reason, path, f"{place}: '-' without a reason")
+    else:
+        need(isinstance(cell, int) and not isinstance(cell, bool) and cell >= 0, path, f"{place} is {cell!r}")
+
+
 def check_flamegraph(text, path):
     need(text.lstrip().startswith("<svg"), path, "not an SVG")
 
@@ -209,6 +238,7 @@ CHECKS = {
     "perf": check_perf,
     "hyperfine": check_hyperfine,
     "gate": check_gate,
+    "matrix": check_matrix,
     "flamegraph": check_flamegraph,
     "metrics": check_metrics,
 }
