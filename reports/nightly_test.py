@@ -196,7 +196,7 @@ class WholeRunTest(Case):
         self.assertEqual(matrix["rows"], ["amdv1-l2", "x86_64-47"])
         self.assertEqual(matrix["columns"], ["format", "iommu", "golden", "oracle", "nested", "bench"])
         self.assertEqual(matrix["cells"], [[1, 1, 1, 200, 1, 7], [1, 1, 1, 200, 1, 1]])
-        self.assertIn("2 configurations, 2 formats and 6 columns: no hole", self.read(self.out, "index.html"))
+        self.assertIn("2 configurations of 2 formats, 6 columns: no hole", self.read(self.out, "index.html"))
 
     def test_a_quick_run_leaves_the_matrix_out_where_its_tests_are_not_built(self):
         os.remove(os.path.join(self.root, "build", "release", "world_nested_test"))
@@ -295,7 +295,7 @@ class WrongTest(Case):
         self.expect("matrix-hole", "matrix", "hole: x86_64-47: iommu")
         text = self.read(self.out, "index.html")
         self.assertIn("Something is wrong; formats: failed", text)
-        self.assertIn("Holes in the tests of formats", text[: text.index("<main")])
+        self.assertIn("Holes in the matrix", text[: text.index("<main")])
 
     def test_a_test_of_the_matrix_that_fails_exits_1(self):
         self.expect("test-fails", "matrix", "failed: encode_decode_test")

@@ -273,7 +273,7 @@ class FormatsTest(ResultCase):
         self.assertEqual(rows[0][:4], ["configuration", "init", "best pgsize", "map simple"])
         for row, name, cells in zip(rows[1:], matrix["rows"], matrix["cells"]):
             self.assertEqual(row, [name, *(str(cell) for cell in cells)])
-        self.assertIn("5 configurations, 5 formats and 8 columns: no hole", section)
+        self.assertIn("5 configurations of 5 formats, 8 columns: no hole", section)
         self.assertIn("golden, oracle, nested and bench are counted by format, not by configuration", section)
         self.assertIn('<a href="#formats">Formats</a>', first)
         self.assertNotIn("hole", first[first.index("<body") :].lower())
@@ -300,10 +300,10 @@ class FormatsTest(ResultCase):
         first, section = self.shown()
         self.assertIn('<td data-v="0" class="hole">0<span class="hidden"> hole</span></td>', section)
         self.assertEqual(section.count('class="hole"'), 1)
-        self.assertIn('<p class="strong worse">5 configurations, 5 formats and 8 columns: 2 holes</p>', section)
+        self.assertIn('<p class="strong worse">5 configurations of 5 formats, 8 columns: 2 holes</p>', section)
         for each in ("x86_64-48sx: test_map_simple", "other: no configuration", "encode_decode_test: failed"):
             self.assertIn(f"<li>{each}</li>", section)
-        self.assertIn('Holes in the tests of formats</a></dt><dd><b class="worse">2</b>', first)
+        self.assertIn('Holes in the matrix</a></dt><dd><b class="worse">2</b>', first)
 
     def test_a_result_without_a_matrix_has_no_section_and_no_link(self):
         self.change("run", lambda run: run["files"].pop("matrix"))

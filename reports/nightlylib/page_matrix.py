@@ -11,9 +11,9 @@ def cell(value, reason):
 
 
 def sentence(matrix):
-    words = [page_text.plural(len(matrix["rows"]), "configuration")]
-    words += [page_text.plural(len(set(matrix["formats"])), "format"), page_text.plural(len(matrix["columns"]), "column")]
-    return f"{page_text.both(words)}: {page_text.plural(len(matrix['holes']), 'hole') if matrix['holes'] else 'no hole'}"
+    rows, formats = page_text.plural(len(matrix["rows"]), "configuration"), page_text.plural(len(set(matrix["formats"])), "format")
+    holes = page_text.plural(len(matrix["holes"]), "hole", "holes" if matrix["holes"] else "hole")
+    return f"{rows} of {formats}, {page_text.plural(len(matrix['columns']), 'column')}: {holes}"
 
 
 def reasons(matrix):
