@@ -15,6 +15,7 @@ enum {
     LIMITED_MAX = 10,
     RESIZES_MAX = 6,
     LEAVES_FEW = 24,
+    FRESH_ONE_IN = 8,
     LOOK_BACK = 3 * SCRIPT_LIVE_MAX,
     HARDWARE_ONE_IN = 3,
     SWITCH_ONE_IN = 6,
@@ -413,8 +414,10 @@ size_t script_mutate_for(struct random *random, enum script_theme theme, struct 
     CHECK(count >= 1);
     CHECK(count <= capacity);
     CHECK(op_kind_of(&ops[0]) == OP_WORLD);
-    /* Little to change in a script that does nothing. */
-    if (count < 3) return script_generate_for(random, theme, ops, capacity);
+    /* Little to change in a script that does nothing; and what needs a world and ops that fit it is drawn sooner than
+     * mutated. */
+    if (count < 3 || (theme == SCRIPT_LOCKSTEP && random_one_in(random, FRESH_ONE_IN)))
+        return script_generate_for(random, theme, ops, capacity);
     while (rounds-- > 0) mutate_once(random, &edit);
     if (theme == SCRIPT_LOCKSTEP) change_world(random, &edit);
     repair(random, &edit);
