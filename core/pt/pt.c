@@ -119,11 +119,12 @@ static void walk_table(const struct item_walk *walk, const pt_item_t *table, uns
     const unsigned shift = geometry->granule_shift + geometry->index_bits * level;
 
     for (unsigned i = 0; i < count; i++) {
-        struct pt_item item = { .level = level, .va = canonical(pt, va + ((uint64_t)i << shift)) };
+        struct pt_item item = { .level = level, .raw = pt_sync_load(&table[i]) };
         struct pt_decoded decoded;
 
-        item.raw = pt_sync_load(&table[i]);
+        if (i % 8 == 0 && i + 8 <= count && pt_sync_all_empty(&table[i], 8)) i += 7; /* most items of most tables */
         if (item.raw == 0) continue;
+        item.va = canonical(pt, va + ((uint64_t)i << shift));
         pt->engine->decode(pt, item.raw, level, &decoded);
         item.is_table = decoded.kind == PT_TABLE;
         item.bare = item.is_table ? item.raw & ~decoded.address_bits : item.raw;

@@ -1,0 +1,159 @@
+/*
+ * The failure sweep of init, map and what needs no memory at all (pt_sweep.h). Cut and resize: pt_nomem_leaf_test.c.
+ */
+#include "pt/pt_sweep.h"
+
+/* ---- map --------------------------------------------------------------------------------------------------------- */
+
+static int run_map(struct sweep *s)
+{
+    int result;
+
+    s->f->mapped = 7; /* is set, not added to */
+    result = kunit_map(s->f, s->va + s->done, s->pa + s->done, s->length - s->done, RW);
+    s->done += s->f->mapped;
+    s->undo_va = s->va;
+    s->undo_length = s->done;
+    return result;
+}
+
+static bool aim_page(struct sweep *s)
+{
+    return aim_aligned(s, s->window + 5 * s->page, s->page);
+}
+
+static bool aim_large(struct sweep *s)
+{
+    return aim_aligned(s, s->window + s->table, s->table);
+}
+
+/* Three pages of the table below (a full one, perhaps), two large leaves, three pages. */
+static bool aim_mixed(struct sweep *s)
+{
+    return aim_aligned(s, s->window - 3 * s->page, 2 * s->table + 6 * s->page);
+}
+
+/* As mixed, up to where a page of the sparse table is in the way. */
+static bool aim_blocked(struct sweep *s)
+{
+    return aim_aligned(s, s->window - 3 * s->page, 2 * s->table + 12 * s->page);
+}
+
+/* A leaf of a whole table of large leaves, and a page. */
+static bool aim_huge(struct sweep *s)
+{
+    return s->f->pt.page_sizes & s->large_table && aim_aligned(s, s->window, s->large_table + s->page);
+}
+
+/* Four pages, two on each side of an item of the top. */
+static bool aim_boundary(struct sweep *s)
+{
+    struct pt_info info;
+
+    pt_get_info(&s->f->pt, &info);
+    return aim_at(s, bit(kunit_item_shift(s->f, info.top_level)) - 2 * s->page, 16 * s->page, 4 * s->page);
+}
+
+/* Pages only: the target is not aligned. Four lowest tables, where these are not large. */
+static bool aim_tables(struct sweep *s)
+{
+    const uint64_t full = s->f->pt.engine->geometry.index_bits <= 9 ? 2 * s->table : 0;
+
+    return aim_at(s, s->window + 4 * s->table - s->page, 3 * s->page, full + 2 * s->page);
+}
+
+/* Two pages at the end of the half: every level of it, and every taller top. */
+static bool aim_last(struct sweep *s)
+{
+    return aim_at(s, align_down(kunit_last(s->config), trailing_zeros(s->page)) - 3 * s->page, 3 * s->page,
+                  2 * s->page);
+}
+
+/* A leaf larger than all the top holds: the leaf alone wants a taller top. */
+static bool aim_tall(struct sweep *s)
+{
+    struct pt_info info;
+    unsigned shift;
+
+    pt_get_info(&s->f->pt, &info);
+    if (!(info.features & PT_DYNAMIC_TOP)) return false;
+    shift = log2_floor(info.page_sizes);
+    return shift >= kunit_item_shift(s->f, info.top_level + 1) && aim_at(s, 0, 0, bit(shift));
+}
+
+static const struct operation maps[] = {
+    { "map a page", aim_page, run_map, BY_LEAVES },        { "map large", aim_large, run_map, BY_LEAVES },
+    { "map mixed", aim_mixed, run_map, BY_LEAVES },        { "map into a leaf", aim_blocked, run_map, BY_LEAVES },
+    { "map huge", aim_huge, run_map, BY_LEAVES },          { "map boundary", aim_boundary, run_map, BY_LEAVES },
+    { "map many tables", aim_tables, run_map, BY_LEAVES }, { "map the end", aim_last, run_map, BY_LEAVES },
+    { "map above the top", aim_tall, run_map, BY_LEAVES },
+};
+
+SWEEP(sweep_map, maps)
+
+/* ---- what needs no memory ---------------------------------------------------------------------------------------- */
+
+static bool aim_mapped(struct sweep *s)
+{
+    return aim_aligned(s, s->window + 31 * s->table + s->page, s->table) &&
+           kunit_map(s->f, s->va, s->pa, s->length, RW) == 0;
+}
+
+static int run_unmap(struct sweep *s)
+{
+    return kunit_unmap(s->f, s->va, s->length) == s->length ? 0 : -EIO;
+}
+
+static int run_dirty(struct sweep *s)
+{
+    struct pt_gather gather = pt_gather_empty();
+    int result = pt_set_dirty(&s->f->pt, iova(s->va));
+
+    if (!result) result = pt_read_and_clear_dirty(&s->f->pt, iova(s->va), s->length, 0, NULL, NULL, &gather);
+    pt_gather_sync(&s->f->pt, &gather);
+    return result;
+}
+
+static const struct operation frugal[] = {
+    { "unmap", aim_mapped, run_unmap, NOTHING },
+    { "dirty", aim_mapped, run_dirty, NOTHING },
+};
+
+static void on_sweep_no_memory_needed(struct fixture *f, const struct kunit_config *config)
+{
+    const unsigned points_before = points;
+
+    sweep_table(f, config, frugal, sizeof(frugal) / sizeof(frugal[0]));
+    assert_int_equal(points, points_before);
+}
+KUNIT_TEST(sweep_no_memory_needed)
+
+/* One table, the top: nothing is left behind without it. */
+static void on_sweep_init(struct fixture *f, const struct kunit_config *config)
+{
+    const struct engine *engine = f->pt.engine;
+
+    pt_deinit(&f->pt);
+    f->pool.allocations_left = 0;
+    assert_int_equal(pt_init(&f->pt, engine, &f->config), -ENOMEM);
+    assert_int_equal(f->pool.live_pages, 0);
+    assert_int_equal(table_pool_find_dirty_free_page(&f->pool), POOL_NO_PAGE);
+    f->pool.allocations_left = 1;
+    assert_int_equal(pt_init(&f->pt, engine, &f->config), 0);
+    assert_int_equal(table_pool_live_tables(&f->pool), 1);
+    f->pool.allocations_left = POOL_NO_LIMIT;
+    is_swept[config - kunit_configs] = true;
+    points++;
+}
+KUNIT_TEST(sweep_init)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sweep_init),
+        cmocka_unit_test(sweep_map),
+        cmocka_unit_test(sweep_no_memory_needed),
+    };
+
+    return sweep_report(TEST_MAIN(tests, argc, argv));
+}
