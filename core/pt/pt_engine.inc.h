@@ -276,7 +276,13 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
     }
 }
 
-#if PT_VECTOR
+#if PT_VECTOR && PT_OBSERVED
+#define ENGINE_NAME(format) format##_vector_observed_engine
+#define ENGINE_SUFFIX       "-vector-observed"
+#elif PT_OBSERVED
+#define ENGINE_NAME(format) format##_observed_engine
+#define ENGINE_SUFFIX       "-observed"
+#elif PT_VECTOR
 #define ENGINE_NAME(format) format##_vector_engine
 #define ENGINE_SUFFIX       "-vector"
 #else

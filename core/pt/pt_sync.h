@@ -6,6 +6,9 @@
  * it was filled; loads that follow a pointer acquire. Leaf stores need no order among themselves: each stands alone.
  * The general build (PT_VECTOR 0) stores one word at a time. The vector build stores 16 aligned bytes at a time, which
  * every x86 CPU with AVX does in one piece; engine_is_usable() asks for AVX. Weak-memory order is argued, not proved.
+ *
+ * PT_OBSERVED 1 is for world/hitless_test.c: it calls pt_sync_observe around every single word that is written. A
+ * vector build then writes its 16 bytes as two words, which shows the test more states than hardware can meet.
  */
 #pragma once
 
@@ -16,12 +19,37 @@
 #define PT_VECTOR 0
 #endif
 
+#ifndef PT_OBSERVED
+#define PT_OBSERVED 0
+#endif
+
 #if PT_VECTOR
 #include <emmintrin.h>
 #endif
 
 /* One 64-bit word of a table, 8-byte aligned also where uint64_t is not (i386). */
 typedef uint64_t pt_item_t __attribute__((aligned(8)));
+
+/* Only a program with an observed engine has it: a word is about to be written, or (`is_written`) has just been. */
+void pt_sync_observe(const pt_item_t *item, bool is_written);
+
+static inline void pt_sync_before(const pt_item_t *item)
+{
+#if PT_OBSERVED
+    pt_sync_observe(item, false);
+#else
+    (void)item;
+#endif
+}
+
+static inline void pt_sync_after(const pt_item_t *item)
+{
+#if PT_OBSERVED
+    pt_sync_observe(item, true);
+#else
+    (void)item;
+#endif
+}
 
 static inline uint64_t pt_sync_load(const pt_item_t *item)
 {
@@ -30,14 +58,36 @@ static inline uint64_t pt_sync_load(const pt_item_t *item)
 
 static inline void pt_sync_store(pt_item_t *item, uint64_t value)
 {
+    pt_sync_before(item);
     __atomic_store_n(item, value, __ATOMIC_RELAXED);
+    pt_sync_after(item);
 }
 
 /* Install `desired` if the item still holds `*expected`, with release; else *expected becomes what is there. */
 static inline bool pt_sync_exchange(pt_item_t *item, uint64_t *expected, uint64_t desired)
 {
-    return __atomic_compare_exchange_n(item, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    bool is_done;
+
+    pt_sync_before(item);
+    is_done = __atomic_compare_exchange_n(item, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    if (is_done) pt_sync_after(item);
+    return is_done;
 }
+
+#if PT_VECTOR
+/* Two words, 16 bytes aligned. */
+static inline void pt_sync_store_pair(__m128i *pair, __m128i value)
+{
+#if PT_OBSERVED
+    pt_item_t *items = (pt_item_t *)(void *)pair;
+
+    pt_sync_store(&items[0], (uint64_t)_mm_cvtsi128_si64(value));
+    pt_sync_store(&items[1], (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(value, value)));
+#else
+    _mm_store_si128(pair, value);
+#endif
+}
+#endif
 
 /* A plain load for tests of items that only this call may change (formats.md 2.11). */
 static inline uint64_t pt_sync_peek(const pt_item_t *item)
@@ -103,10 +153,10 @@ static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value
         for (; end - items >= 8; items += 8) {
             __m128i *at = (__m128i *)(void *)items;
 
-            _mm_store_si128(&at[0], pair0);
-            _mm_store_si128(&at[1], pair1);
-            _mm_store_si128(&at[2], pair2);
-            _mm_store_si128(&at[3], pair3);
+            pt_sync_store_pair(&at[0], pair0);
+            pt_sync_store_pair(&at[1], pair1);
+            pt_sync_store_pair(&at[2], pair2);
+            pt_sync_store_pair(&at[3], pair3);
             pair0 = _mm_add_epi64(pair0, turn);
             pair1 = _mm_add_epi64(pair1, turn);
             pair2 = _mm_add_epi64(pair2, turn);
@@ -153,7 +203,7 @@ static inline pt_item_t *pt_sync_clear_while(pt_item_t *items, pt_item_t *end, u
                                            _mm_xor_si128(_mm_and_si128(any, wide_mask), wide_value));
 
         if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, zero)) != 0xffff) break;
-        for (unsigned i = 0; i < 4; i++) _mm_store_si128(&at[i], zero);
+        for (unsigned i = 0; i < 4; i++) pt_sync_store_pair(&at[i], zero);
     }
 #endif
     for (; end - items >= 8; items += 8) {
