@@ -8,7 +8,7 @@
 #include "iommu/walker.h"
 #include "pt/pt_kunit.h"
 
-enum { PROBES_MAX = 24, LIVE_MAX = 2048, CACHED_MAX = 2, POOL_PAGES = 4096 };
+enum { PROBES_MAX = 24, LIVE_MAX = 2048, CACHED_MAX = 2, POOL_PAGES = 4096, FEW = 64, EVERY = 8 };
 
 /* ---- what hardware sees ------------------------------------------------------------------------------------------ */
 
@@ -132,20 +132,20 @@ static void judge(const struct scene *s, struct probe *probe, const struct iommu
 }
 
 /* Table items that were dropped by a sync are not in probe->cached any more. */
-static void look_at(struct scene *s, struct probe *probe)
+static void look_at(struct scene *s, struct probe *probe, bool by_cached)
 {
     struct walk walk = walk_of(s, probe->va, IOMMU_READ, NULL, false);
 
     judge(s, probe, &walk.leaf, true);
-    for (unsigned i = 0; i < probe->cached_count; i++) {
+    for (unsigned i = 0; by_cached && i < probe->cached_count; i++) {
         walk = walk_of(s, probe->va, IOMMU_READ, &probe->cached[i], false);
         judge(s, probe, &walk.leaf, false);
     }
 }
 
-static void look_at_all(struct scene *s)
+static void look_at_all(struct scene *s, bool by_cached)
 {
-    for (unsigned i = 0; i < s->probe_count; i++) look_at(s, &s->probes[i]);
+    for (unsigned i = 0; i < s->probe_count; i++) look_at(s, &s->probes[i], by_cached);
 }
 
 /* A device writes somewhere, by the tables as they are or by a cached item. */
@@ -164,7 +164,8 @@ static void write_somewhere(struct scene *s)
 }
 
 /* Something happens at a live table, or at one that no walk reached: there two probes a store, in turn, are enough
- * to see that it shows nowhere. */
+ * to see that it shows nowhere. By cached items: at the first FEW moments, at the hooks, and now and then in a long row
+ * of stores, where each is like the one before. */
 static void pass_moment(struct scene *s, bool is_live, bool is_change)
 {
     s->moment++;
@@ -177,8 +178,8 @@ static void pass_moment(struct scene *s, bool is_live, bool is_change)
         return;
     }
     if (is_live && s->live_count < LIVE_MAX) s->live[s->live_count++] = s->moment;
-    if (is_live && is_change) look_at_all(s);
-    for (unsigned i = 0; !is_live && is_change && i < 2; i++) look_at(s, &s->probes[s->turn++ % s->probe_count]);
+    if (is_live && is_change) look_at_all(s, s->live_count < FEW || s->live_count % EVERY < 2);
+    for (unsigned i = 0; !is_live && is_change && i < 2; i++) look_at(s, &s->probes[s->turn++ % s->probe_count], true);
 }
 
 void pt_sync_observe(const pt_item_t *item, bool is_written)
@@ -200,6 +201,7 @@ static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
 
     (void)freed;
     if (watched) pass_moment(s, true, true);
+    if (watched && s->mode == LOOK) look_at_all(s, true);
     for (unsigned i = 0; i < s->probe_count; i++) {
         if (s->probes[i].va >= first.value && s->probes[i].va <= last.value) s->probes[i].cached_count = 0;
     }
@@ -212,6 +214,7 @@ static void on_top_changed(void *context, hpa_t top, unsigned level)
     s->table.root = top.value;
     s->table.top_level = level;
     if (watched) pass_moment(s, true, true);
+    if (watched && s->mode == LOOK) look_at_all(s, true);
 }
 
 static void on_flush(void *context, hpa_t table, unsigned offset, unsigned length)

@@ -13,7 +13,7 @@
  */
 #include "world/hitless_scene.h"
 
-enum { LATE_RUNS = 6, SMALL_MAX = 1024 };
+enum { LATE_RUNS = 6, PAGES_MAX = 512, PARTS_MAX = 1024 };
 
 #define X(token) extern const struct engine token##_observed_engine;
 WALKER_LIST(X)
@@ -60,13 +60,13 @@ static bool is_page(const struct scene *s)
 /* By smallest pages: the target is one off. */
 static int map_pages(struct scene *s)
 {
-    if (is_page(s) || bit(s->shift) / s->granule > SMALL_MAX) return NOT_HERE;
+    if (is_page(s) || bit(s->shift) / s->granule > PAGES_MAX) return NOT_HERE;
     return kunit_map(&s->f, s->va, s->pa + s->granule, bit(s->shift), RW);
 }
 
 static int can_map_pages(struct scene *s)
 {
-    return is_page(s) || bit(s->shift) / s->granule > SMALL_MAX ? NOT_HERE : 0;
+    return is_page(s) || bit(s->shift) / s->granule > PAGES_MAX ? NOT_HERE : 0;
 }
 
 static int leave_empty_tables(struct scene *s)
@@ -134,7 +134,7 @@ static uint64_t lower_item(const struct scene *s)
     const unsigned level = (s->shift - geometry->granule_shift) / geometry->index_bits;
     const uint64_t size = level ? bit(kunit_item_shift(&s->f, level - 1)) : 0;
 
-    return size & s->f.pt.page_sizes && bit(s->shift) / size <= SMALL_MAX ? size : 0;
+    return size & s->f.pt.page_sizes && bit(s->shift) / size <= PARTS_MAX ? size : 0;
 }
 
 static int map_leaf_over_tables(struct scene *s)
@@ -295,7 +295,7 @@ static void check_written(struct scene *s)
 /* What must have happened when an action is over. */
 static void check_end(struct scene *s, const struct action *action)
 {
-    look_at_all(s);
+    look_at_all(s, true);
     for (unsigned i = 0; i < s->probe_count; i++) {
         const struct probe *probe = &s->probes[i];
         const bool is_beyond = action->run == map_pages_until_blocked && probe->va - s->va >= bit(s->shift - 1);
