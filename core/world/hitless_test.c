@@ -378,7 +378,7 @@ static bool is_chosen(const struct scene *s, unsigned shift, unsigned number)
     for (unsigned other = item_shift + 1; other < item_shift + geometry->index_bits && other < 64; other++) {
         if (s->f.pt.page_sizes & bit(other)) runs[count++] = other;
     }
-    return runs[number % count] == shift;
+    return count > 0 && runs[number % count] == shift;
 }
 
 static void check_configuration(const struct engine *engine, unsigned number)
