@@ -40,6 +40,20 @@ uint64_t pt_unmap_range(struct pt *pt, iova_t start, uint64_t length, struct pt_
     return pt->engine->unmap_range(pt, start, length, gather);
 }
 
+int pt_map_list(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
+                uint64_t *mapped)
+{
+    *mapped = 0;
+    return pt->engine->map_list ? pt->engine->map_list(pt, start, pieces, count, prot, mapped) : -EOPNOTSUPP;
+}
+
+uint64_t pt_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
+                         pt_removed_report *report, void *context)
+{
+    if (!pt->engine->unmap_ranges) return 0;
+    return pt->engine->unmap_ranges(pt, start, length, gather, report, context);
+}
+
 void pt_gather_sync(struct pt *pt, struct pt_gather *gather)
 {
     if (!pt_gather_has_range(gather) && gather->freed.count == 0) return;

@@ -24,6 +24,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct engine;
@@ -178,6 +179,62 @@ int pt_map_pages(struct pt *pt, iova_t start, hpa_t target, uint64_t page_size, 
  * With PT_FLUSH_RANGE_NO_GAPS a range that does not touch the gathered one syncs first.
  */
 uint64_t pt_unmap_range(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather);
+
+/* ---- batches: many pieces in one call ----------------------------------------------------------------------------- */
+
+/* A piece of memory. */
+struct pt_piece {
+    hpa_t target;
+    uint64_t length; /* bytes */
+};
+
+/*
+ * Map `count` pieces one behind the other from `start` on, in one call and one walk: the tables of a piece are at hand
+ * for the next. Pieces that continue each other in memory are joined to one run first, as Linux's iommu_map_sg does
+ * (so alignment is asked of runs, and a leaf may span pieces); a run gets the leaves that one pt_map_range would write.
+ *
+ *   *mapped      out: bytes mapped from `start` on over all pieces, also on error; it is set, not added to
+ *
+ * Every check that comes before any change in pt_map_range comes before any change here, for all runs, in the order of
+ * the list: what is wrong with the last piece leaves the table as it was. (Linux notices it when it gets there and takes
+ * away what it mapped.) The top grows once, for all of the range.
+ *
+ *    0           all of it
+ *   -EINVAL      neither PT_READ nor PT_WRITE, no piece, a piece of length 0 (Linux skips it), or the format refuses
+ *                prot; nothing changed
+ *   -ERANGE      a target, its end or an iova outside the table's widths, or a range across the hole of a
+ *                sign-extended table; nothing changed
+ *   -EOVERFLOW   a piece ends behind address 2^64, or all pieces are 2^64 bytes; nothing changed
+ *   -ENXIO       the start, a run's target or its length is not a multiple of the smallest allowed page; nothing
+ *                changed
+ *   -EADDRINUSE  a leaf is in the way; leaves before it, of its own piece too, stay mapped and are counted
+ *   -ENOMEM      no table; leaves before it stay mapped and are counted, new tables stay
+ *   -EOPNOTSUPP  an engine without batches
+ *
+ * Empty tables replaced by large leaves cost one sync at the end, however many pieces (more with
+ * PT_FLUSH_RANGE_NO_GAPS, where they lie apart). To undo: pt_unmap_range(pt, start, *mapped). Cost: the list is read
+ * twice; one descent per table touched, one store per item.
+ */
+int pt_map_list(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
+                uint64_t *mapped);
+
+/*
+ * Receives memory that an unmap took away: [target, target + length), where [start, start + length) led. Must not call
+ * anything that changes this table.
+ */
+typedef void pt_removed_report(void *context, iova_t start, hpa_t target, uint64_t length);
+
+/*
+ * pt_unmap_range that hands over the memory as it goes: what an owner needs that has pinned it and would have to ask
+ * pt_iova_to_phys for every page before. Same result, table and gather as pt_unmap_range. `report` must be given. It is
+ * called ascending by iova; the lengths add up to the result (so the last leaf is reported whole); leaves that continue
+ * each other in memory are one report, and no two that follow could be one. What is reported is gone from the table, but
+ * hardware may reach it until pt_gather_sync: unpin and reuse it after that. 0 also from an engine without batches.
+ */
+uint64_t pt_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
+                         pt_removed_report *report, void *context);
+
+/* ---- flush, lookup, dirtiness ------------------------------------------------------------------------------------- */
 
 /* Flush what was gathered (hook sync, once, if there is a range or a table), then free the tables. */
 void pt_gather_sync(struct pt *pt, struct pt_gather *gather);

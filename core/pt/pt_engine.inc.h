@@ -5,8 +5,8 @@
  * How a map call runs: check the arguments; grow the top if need be; then, size by size (greedy), walk down to the
  * table of that level, test that the items are empty and store the leaves. A walk remembers the tables it passed
  * (struct walk), so the next table costs one item, not a descent. The parts: pt_walk.inc.h, pt_map.inc.h,
- * pt_unmap.inc.h, pt_cut.inc.h, pt_merge.inc.h, pt_resize.inc.h; here are life cycle, lookup and dirty tracking. See
- * core/pt/README.md.
+ * pt_unmap.inc.h, pt_cut.inc.h, pt_merge.inc.h, pt_resize.inc.h, pt_batch.inc.h; here are life cycle, lookup and dirty
+ * tracking. See core/pt/README.md.
  */
 #ifndef PT_ENGINE
 #define PT_ENGINE PT_FORMAT
@@ -59,6 +59,8 @@ _Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level")
 #include "pt/pt_merge.inc.h"
 
 #include "pt/pt_resize.inc.h"
+
+#include "pt/pt_batch.inc.h"
 
 /* ---- life cycle ------------------------------------------------------------------------------------------------ */
 
@@ -307,6 +309,8 @@ const struct engine ENGINE_OF(PT_ENGINE) = {
     .deinit = FMT(deinit),
     .map_range = FMT(map_range),
     .unmap_range = FMT(unmap_range),
+    .map_list = FMT(map_list),
+    .unmap_ranges = FMT(unmap_ranges),
     .iova_to_phys = FMT(iova_to_phys),
     .read_and_clear_dirty = FMT(read_and_clear_dirty),
     .set_dirty = FMT(mark_dirty),

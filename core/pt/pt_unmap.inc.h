@@ -49,7 +49,8 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
  * `va` is the end of the walk's table, all of whose items from `start` on were cleared. Retire each table that the
  * range [start, last] covers whole, the item above it first cleared; the walk moves up to the first that stays.
  */
-static void retire_covered(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last, struct table_list *freed)
+static inline void retire_covered(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last,
+                                  struct table_list *freed)
 {
     uint64_t va = walk->va;
 

@@ -1,0 +1,218 @@
+/*
+ * Batches: a list of pieces mapped by one walk, and an unmap that hands over the memory it took away. They call what
+ * plain map and unmap are made of and leave the text of both alone, so those cost what they did.
+ */
+
+/* ---- map ------------------------------------------------------------------------------------------------------- */
+
+/* The pieces that are not read yet. */
+struct piece_list {
+    const struct pt_piece *next, *end;
+};
+
+/* A piece of nothing never joins: it is refused where it stands. */
+static inline bool piece_joins(const struct pt_piece *piece, const struct span *run)
+{
+    return piece->target.value == run->oa + run->length && piece->length > 0 && run->length > 0 &&
+           piece->length <= UINT64_MAX - run->length;
+}
+
+/*
+ * Put the next run into run->oa and run->length: a piece and all behind it that continue it in memory, as Linux's
+ * iommu_map_sg joins entries of a scatterlist. False: no more.
+ */
+static inline bool next_run(struct piece_list *list, struct span *run)
+{
+    if (list->next == list->end) return false;
+    run->oa = list->next->target.value;
+    run->length = list->next->length;
+    for (list->next++; list->next != list->end && piece_joins(list->next, run); list->next++)
+        run->length += list->next->length;
+    return true;
+}
+
+/*
+ * What pt_map_range would say to the arguments of each run in its turn: the first refusal, before any change. *whole
+ * has the start; it becomes all that is to be mapped, its oa that of the first piece.
+ */
+static inline int check_list(const struct pt *pt, struct piece_list list, unsigned prot, struct span *whole)
+{
+    struct span run = *whole;
+    bool has_wrapped = false;
+    int error;
+
+    whole->oa = list.next->target.value;
+    if (!(prot & (PT_READ | PT_WRITE))) return -EINVAL;
+    if (whole->oa >> pt->oa_bits) return -ERANGE;
+    error = FMT(attrs)(pt, prot, &whole->attrs);
+    if (error) return error;
+    while (next_run(&list, &run)) {
+        if (run.oa >> pt->oa_bits) return -ERANGE;
+        if (has_wrapped && run.length > 0) return -EOVERFLOW;
+        error = check_map(pt, &run);
+        if (error) return error;
+        run.va += run.length;
+        has_wrapped = run.va == 0;
+    }
+    whole->length = run.va - whole->va;
+    return whole->length == 0 ? -EOVERFLOW : 0; /* 2^64 bytes: *mapped could not say it */
+}
+
+/* Grow the top for all of the list at once, and start the walk below it. As in map_range: 0, -ERANGE, -ENOMEM. */
+static inline int start_list(struct pt *pt, struct walk *walk, const struct span *whole, struct piece_list list)
+{
+    const uint64_t last = whole->va + whole->length - 1;
+    struct span first = *whole;
+    unsigned level;
+    int error;
+
+    next_run(&list, &first);
+    level = level_of_shift(greedy_shift(pt->page_sizes, &first));
+    walk->gather = pt_gather_empty();
+    walk_start(pt, walk);
+    if (range_is_inside(pt, walk->top_level, whole->va, last) && level <= walk->top_level) return 0;
+    error = grow_top(pt, last, level);
+    walk_start(pt, walk);
+    return error;
+}
+
+/*
+ * One smallest page, its item empty in a table that the walk stands in: most pieces of a scattered list. False: nothing
+ * was done, the full path decides.
+ */
+static inline bool map_one_beside(struct pt *pt, struct walk *walk, struct span *span)
+{
+    pt_item_t *at;
+
+    if (span->length != bit(FMT(GRANULE_SHIFT)) || is_incoherent(pt)) return false;
+    if (walk_reuse(walk, span->va, 0) != 0) return false;
+    at = walk_item(pt, walk, span->va, 0);
+    if (pt_sync_peek(at) != 0) return false;
+    pt_sync_store(at, FMT(leaf_item)(span->attrs, span->oa, 0, FMT(GRANULE_SHIFT)));
+    walk->va = span->va;
+    span->va += span->length;
+    return true;
+}
+
+static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
+                         uint64_t *mapped)
+{
+    static const struct pt_piece nothing;
+    struct piece_list list = { count ? pieces : &nothing, count ? pieces + count : &nothing + 1 };
+    struct span run = { start.value, 0, 0, 0 };
+    struct walk walk;
+    int error = check_list(pt, list, prot, &run);
+
+    *mapped = 0;
+    if (!error) error = start_list(pt, &walk, &run, list);
+    if (error) return error;
+    while (!error && next_run(&list, &run)) {
+        if (map_one_beside(pt, &walk, &run)) continue;
+        do {
+            error = map_some(pt, &walk, &run);
+        } while (!error && run.length > 0);
+    }
+    *mapped = run.va - start.value;
+    if (walk.gather.freed.count > 0) pt_gather_sync(pt, &walk.gather);
+    return error;
+}
+
+/* ---- unmap ------------------------------------------------------------------------------------------------------- */
+
+/* Memory that was taken away and not reported yet, because more of it may follow. */
+struct removal {
+    pt_removed_report *report;
+    void *context;
+    uint64_t va, oa, length;
+};
+
+static inline void report_removal(const struct removal *removal)
+{
+    if (removal->length > 0) removal->report(removal->context, iova(removal->va), hpa(removal->oa), removal->length);
+}
+
+/* Leaves at the address behind those removed so far led to [oa, oa + length). */
+static inline void add_removal(struct removal *removal, uint64_t oa, uint64_t length)
+{
+    if (oa == removal->oa + removal->length) {
+        removal->length += length;
+        return;
+    }
+    report_removal(removal);
+    removal->va += removal->length;
+    removal->oa = oa;
+    removal->length = length;
+}
+
+/* clear_leaves (pt_unmap.inc.h), which looks at every item before it is gone. */
+static inline bool hand_over_leaves(struct pt *pt, struct walk *walk, uint64_t *va, uint64_t last,
+                                    struct removal *removal)
+{
+    const unsigned level = walk->level;
+    const unsigned shift = item_shift(level);
+    pt_item_t *const first = walk_item(pt, walk, *va, level);
+    const uint64_t room = low_mask(FMT(INDEX_BITS)) - ((*va >> shift) & low_mask(FMT(INDEX_BITS))) + 1;
+    const uint64_t wanted = ((last - align_down(*va, shift)) >> shift) + 1;
+    pt_item_t *const end = first + min_u64(wanted, room);
+    pt_item_t *at = first;
+    bool is_leaf = true;
+
+    while (at < end) {
+        const uint64_t item = pt_sync_load(at);
+        unsigned run = 1;
+
+        if ((item & FMT(single_mask)(level)) != FMT(single_value)(level)) {
+            is_leaf = FMT(kind)(item, level) == PT_LEAF;
+            if (!is_leaf) break;
+            run = 1u << (FMT(leaf_shift)(item, level) - shift);
+        }
+        add_removal(removal, FMT(leaf_address)(pt, item, level), (uint64_t)run << shift);
+        if (run == 1)
+            pt_sync_store(at, 0);
+        else
+            pt_sync_fill(at, run, 0, 0);
+        at += run;
+    }
+    flush_cleared(pt, first, at);
+    *va += (uint64_t)(at - first) << shift;
+    return is_leaf;
+}
+
+/* clear_range (pt_unmap.inc.h) with a report. Returns the address behind the last leaf cleared. */
+static uint64_t hand_over_range(struct pt *pt, struct walk *walk, uint64_t last, struct table_list *freed,
+                                struct removal *removal)
+{
+    const uint64_t start = removal->va;
+    uint64_t va = start;
+
+    for (;;) {
+        const struct found found = walk_to(pt, walk, va);
+        bool is_leaf;
+
+        if (found.kind != PT_LEAF) return va;
+        if (!is_aligned(va, found.shift)) return va; /* inside a leaf: only at the start of the call */
+        is_leaf = hand_over_leaves(pt, walk, &va, last, removal);
+        walk->va = va - 1;
+        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, start, last, freed);
+        if (va - 1 >= last) return va;
+    }
+}
+
+static uint64_t FMT(unmap_ranges)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
+                                  pt_removed_report *report, void *context)
+{
+    const uint64_t last = start.value + length - 1;
+    struct removal removal = { report, context, start.value, 0, 0 };
+    struct table_list freed = table_list_empty();
+    struct walk walk;
+    uint64_t removed;
+
+    if (length == 0 || last < start.value) return 0;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, start.value, last)) return 0;
+    removed = hand_over_range(pt, &walk, last, &freed, &removal) - start.value;
+    if (removed == 0) return 0;
+    report_removal(&removal);
+    gather_removed(pt, gather, start.value, start.value + removed - 1, &freed);
+    return removed;
+}
