@@ -55,10 +55,9 @@ struct engine {
     void (*deinit)(struct pt *pt);
     int (*map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t length, unsigned prot, uint64_t *mapped);
     uint64_t (*unmap_range)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather);
-    int (*map_list)(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
-                    uint64_t *mapped);
+    int (*map_list)(struct pt *pt, iova_t start, const struct pt_list *list, unsigned prot, uint64_t *mapped);
     uint64_t (*unmap_ranges)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
-                             pt_removed_report *report, void *context);
+                             const struct pt_receiver *receiver);
     bool (*iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result);
     int (*read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags, pt_dirty_report *report,
                                 void *context, struct pt_gather *gather);

@@ -40,18 +40,16 @@ uint64_t pt_unmap_range(struct pt *pt, iova_t start, uint64_t length, struct pt_
     return pt->engine->unmap_range(pt, start, length, gather);
 }
 
-int pt_map_list(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
-                uint64_t *mapped)
+int pt_map_list(struct pt *pt, iova_t start, const struct pt_list *list, unsigned prot, uint64_t *mapped)
 {
     *mapped = 0;
-    return pt->engine->map_list ? pt->engine->map_list(pt, start, pieces, count, prot, mapped) : -EOPNOTSUPP;
+    return pt->engine->map_list ? pt->engine->map_list(pt, start, list, prot, mapped) : -EOPNOTSUPP;
 }
 
 uint64_t pt_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
-                         pt_removed_report *report, void *context)
+                         const struct pt_receiver *receiver)
 {
-    if (!pt->engine->unmap_ranges) return 0;
-    return pt->engine->unmap_ranges(pt, start, length, gather, report, context);
+    return pt->engine->unmap_ranges ? pt->engine->unmap_ranges(pt, start, length, gather, receiver) : 0;
 }
 
 void pt_gather_sync(struct pt *pt, struct pt_gather *gather)

@@ -180,7 +180,8 @@ int pt_map_pages(struct pt *pt, iova_t start, hpa_t target, uint64_t page_size, 
  */
 uint64_t pt_unmap_range(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather);
 
-/* ---- batches: many pieces in one call ----------------------------------------------------------------------------- */
+/* ---- batches: many pieces in one call -----------------------------------------------------------------------------
+ */
 
 /* A piece of memory. */
 struct pt_piece {
@@ -188,16 +189,22 @@ struct pt_piece {
     uint64_t length; /* bytes */
 };
 
+struct pt_list {
+    const struct pt_piece *pieces;
+    size_t count;
+};
+
 /*
- * Map `count` pieces one behind the other from `start` on, in one call and one walk: the tables of a piece are at hand
- * for the next. Pieces that continue each other in memory are joined to one run first, as Linux's iommu_map_sg does
- * (so alignment is asked of runs, and a leaf may span pieces); a run gets the leaves that one pt_map_range would write.
+ * Map the pieces of the list one behind the other from `start` on, in one call and one walk: the tables of a piece are
+ * at hand for the next. Pieces that continue each other in memory are joined to one run first, as Linux's iommu_map_sg
+ * does (so alignment is asked of runs, and a leaf may span pieces); a run gets the leaves that one pt_map_range would
+ * write.
  *
  *   *mapped      out: bytes mapped from `start` on over all pieces, also on error; it is set, not added to
  *
  * Every check that comes before any change in pt_map_range comes before any change here, for all runs, in the order of
- * the list: what is wrong with the last piece leaves the table as it was. (Linux notices it when it gets there and takes
- * away what it mapped.) The top grows once, for all of the range.
+ * the list: what is wrong with the last piece leaves the table as it was. (Linux notices it when it gets there and
+ * takes away what it mapped.) The top grows once, for all of the range.
  *
  *    0           all of it
  *   -EINVAL      neither PT_READ nor PT_WRITE, no piece, a piece of length 0 (Linux skips it), or the format refuses
@@ -215,8 +222,7 @@ struct pt_piece {
  * PT_FLUSH_RANGE_NO_GAPS, where they lie apart). To undo: pt_unmap_range(pt, start, *mapped). Cost: the list is read
  * twice; one descent per table touched, one store per item.
  */
-int pt_map_list(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
-                uint64_t *mapped);
+int pt_map_list(struct pt *pt, iova_t start, const struct pt_list *list, unsigned prot, uint64_t *mapped);
 
 /*
  * Receives memory that an unmap took away: [target, target + length), where [start, start + length) led. Must not call
@@ -224,17 +230,23 @@ int pt_map_list(struct pt *pt, iova_t start, const struct pt_piece *pieces, size
  */
 typedef void pt_removed_report(void *context, iova_t start, hpa_t target, uint64_t length);
 
+struct pt_receiver {
+    pt_removed_report *report; /* must be given */
+    void *context;
+};
+
 /*
  * pt_unmap_range that hands over the memory as it goes: what an owner needs that has pinned it and would have to ask
- * pt_iova_to_phys for every page before. Same result, table and gather as pt_unmap_range. `report` must be given. It is
+ * pt_iova_to_phys for every page before. Same result, table and gather as pt_unmap_range. The receiver's `report` is
  * called ascending by iova; the lengths add up to the result (so the last leaf is reported whole); leaves that continue
- * each other in memory are one report, and no two that follow could be one. What is reported is gone from the table, but
- * hardware may reach it until pt_gather_sync: unpin and reuse it after that. 0 also from an engine without batches.
+ * each other in memory are one report, and no two that follow could be one. What is reported is gone from the table,
+ * but hardware may reach it until pt_gather_sync: unpin and reuse it after that. 0 also from an engine without batches.
  */
 uint64_t pt_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
-                         pt_removed_report *report, void *context);
+                         const struct pt_receiver *receiver);
 
-/* ---- flush, lookup, dirtiness ------------------------------------------------------------------------------------- */
+/* ---- flush, lookup, dirtiness -------------------------------------------------------------------------------------
+ */
 
 /* Flush what was gathered (hook sync, once, if there is a range or a table), then free the tables. */
 void pt_gather_sync(struct pt *pt, struct pt_gather *gather);

@@ -94,11 +94,11 @@ static inline bool map_one_beside(struct pt *pt, struct walk *walk, struct span 
     return true;
 }
 
-static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_piece *pieces, size_t count, unsigned prot,
-                         uint64_t *mapped)
+static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_list *asked, unsigned prot, uint64_t *mapped)
 {
     static const struct pt_piece nothing;
-    struct piece_list list = { count ? pieces : &nothing, count ? pieces + count : &nothing + 1 };
+    struct piece_list list = { asked->count ? asked->pieces : &nothing,
+                               asked->count ? asked->pieces + asked->count : &nothing + 1 };
     struct span run = { start.value, 0, 0, 0 };
     struct walk walk;
     int error = check_list(pt, list, prot, &run);
@@ -121,14 +121,14 @@ static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_piece *pie
 
 /* Memory that was taken away and not reported yet, because more of it may follow. */
 struct removal {
-    pt_removed_report *report;
-    void *context;
+    const struct pt_receiver *receiver;
     uint64_t va, oa, length;
 };
 
 static inline void report_removal(const struct removal *removal)
 {
-    if (removal->length > 0) removal->report(removal->context, iova(removal->va), hpa(removal->oa), removal->length);
+    if (removal->length > 0)
+        removal->receiver->report(removal->receiver->context, iova(removal->va), hpa(removal->oa), removal->length);
 }
 
 /* Leaves at the address behind those removed so far led to [oa, oa + length). */
@@ -199,10 +199,10 @@ static uint64_t hand_over_range(struct pt *pt, struct walk *walk, uint64_t last,
 }
 
 static uint64_t FMT(unmap_ranges)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
-                                  pt_removed_report *report, void *context)
+                                  const struct pt_receiver *receiver)
 {
     const uint64_t last = start.value + length - 1;
-    struct removal removal = { report, context, start.value, 0, 0 };
+    struct removal removal = { receiver, start.value, 0, 0 };
     struct table_list freed = table_list_empty();
     struct walk walk;
     uint64_t removed;

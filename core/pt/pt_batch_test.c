@@ -71,7 +71,7 @@ static struct batch draw_batch(const struct fixture *f, uint64_t start, struct r
 
 static int map_list(struct fixture *f, const struct batch *batch)
 {
-    return pt_map_list(&f->pt, iova(batch->start), batch->pieces, batch->count, RW, &f->mapped);
+    return pt_map_list(&f->pt, iova(batch->start), &(struct pt_list){ batch->pieces, batch->count }, RW, &f->mapped);
 }
 
 /* What a list promises: one pt_map_range for each run, until one fails. */
@@ -221,7 +221,7 @@ static void refuses(struct fixture *f, uint64_t start, uint64_t target, uint64_t
     const unsigned live = f->pool.live_pages, tops = f->tops;
 
     f->mapped = 1;
-    assert_int_equal(pt_map_list(&f->pt, iova(start), pieces, 3, RW, &f->mapped), error);
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ pieces, 3 }, RW, &f->mapped), error);
     assert_int_equal(f->mapped, 0);
     assert_int_equal(fixture_fingerprint(f), before);
     assert_int_equal(f->pool.live_pages, live);
@@ -245,11 +245,12 @@ static void on_a_bad_argument_changes_nothing(struct fixture *f, const struct ku
     refuses(f, -2 * granule, granule, granule, -EOVERFLOW); /* the piece before it ends at 2^64 */
     refuses(f, -2 * granule, granule, 0, -EINVAL);
     refuses(f, end - 2 * granule, granule, granule, end == 0 ? -EOVERFLOW : -ERANGE);
-    assert_int_equal(pt_map_list(&f->pt, iova(start), halves, 0, RW, &f->mapped), -EINVAL);
-    assert_int_equal(pt_map_list(&f->pt, iova(start), NULL, 0, RW, &f->mapped), -EINVAL);
-    assert_int_equal(pt_map_list(&f->pt, iova(start), halves, 1, RW, &f->mapped), -ENXIO);
-    assert_int_equal(pt_map_list(&f->pt, iova(start), halves, 2, PT_NOEXEC, &f->mapped), -EINVAL);
-    assert_int_equal(pt_map_list(&f->pt, iova(start), halves, 2, RW, &f->mapped), 0); /* alignment is asked of runs */
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ halves, 0 }, RW, &f->mapped), -EINVAL);
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ NULL, 0 }, RW, &f->mapped), -EINVAL);
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ halves, 1 }, RW, &f->mapped), -ENXIO);
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ halves, 2 }, PT_NOEXEC, &f->mapped), -EINVAL);
+    assert_int_equal(pt_map_list(&f->pt, iova(start), &(struct pt_list){ halves, 2 }, RW, &f->mapped),
+                     0); /* alignment is asked of runs */
     assert_int_equal(f->mapped, granule);
 }
 KUNIT_TEST(a_bad_argument_changes_nothing)
@@ -347,7 +348,8 @@ static uint64_t unmap_both(struct fixture *f, struct fixture *twin, uint64_t sta
     const struct reports wanted = ask_table(f, start, removed);
     struct reports got = { .f = f };
 
-    assert_int_equal(pt_unmap_ranges(&f->pt, iova(start), length, &gather, take_report, &got), removed);
+    assert_int_equal(pt_unmap_ranges(&f->pt, iova(start), length, &gather, &(struct pt_receiver){ take_report, &got }),
+                     removed);
     assert_int_equal(got.count, wanted.count);
     assert_memory_equal(got.at, wanted.at, sizeof(got.at));
     assert_int_equal(gather.first.value, plain.first.value);
@@ -401,7 +403,8 @@ static void on_whole_tables_are_reported_at_once(struct fixture *f, const struct
     struct pt_gather gather = pt_gather_empty();
 
     kunit_map_ok(f, start, granule, 3 * size);
-    assert_int_equal(pt_unmap_ranges(&f->pt, iova(start), 3 * size, &gather, take_report, &got), 3 * size);
+    assert_int_equal(
+        pt_unmap_ranges(&f->pt, iova(start), 3 * size, &gather, &(struct pt_receiver){ take_report, &got }), 3 * size);
     assert_int_equal(got.count, 1);
     assert_int_equal(got.at[0].va, start);
     assert_int_equal(got.at[0].target, granule);
@@ -448,10 +451,10 @@ static void a_row_without_batches_refuses_them(void **state)
     fixture_init(&f, "x86_64");
     f.pt.engine = &row;
     f.mapped = 1;
-    assert_int_equal(pt_map_list(&f.pt, iova(0), &piece, 1, RW, &f.mapped), -EOPNOTSUPP);
+    assert_int_equal(pt_map_list(&f.pt, iova(0), &(struct pt_list){ &piece, 1 }, RW, &f.mapped), -EOPNOTSUPP);
     assert_int_equal(f.mapped, 0);
     kunit_map_ok(&f, 0, 0x1000, 0x1000);
-    assert_int_equal(pt_unmap_ranges(&f.pt, iova(0), 0x1000, &gather, take_report, &got), 0);
+    assert_int_equal(pt_unmap_ranges(&f.pt, iova(0), 0x1000, &gather, &(struct pt_receiver){ take_report, &got }), 0);
     assert_int_equal(got.count, 0);
     assert_int_equal(kunit_phys(&f, 0), 0x1000);
     fixture_close(&f);
