@@ -189,9 +189,10 @@ static void print_row_name(const struct machine_plan *plan)
     printf("%-12s", name);
 }
 
-static void print_traffic(const struct outcome *outcomes, enum traffic_kind traffic)
+/* A line a pair of sizes, a column a variant, of one traffic. `describe_outcome` writes a cell of CELL_BYTES. */
+static void print_matrix(const struct outcome *outcomes, enum traffic_kind traffic,
+                         void (*describe_outcome)(char *cell, const struct outcome *outcome))
 {
-    printf("\n%s: %s.\n", traffic_name(traffic), traffic_text(traffic));
     print_head("S2-RMP");
     for (unsigned row = 0; row < ROWS; row++) {
         struct machine_plan plan = row_plan(row);
@@ -200,10 +201,16 @@ static void print_traffic(const struct outcome *outcomes, enum traffic_kind traf
         for (unsigned i = 0; (plan.variant = iommu_variant_at(i)); i++) {
             char cell[CELL_BYTES];
 
-            describe(cell, find(outcomes, &plan, traffic));
+            describe_outcome(cell, find(outcomes, &plan, traffic));
             print_cell(cell, i);
         }
     }
+}
+
+static void print_traffic(const struct outcome *outcomes, enum traffic_kind traffic)
+{
+    printf("\n%s: %s.\n", traffic_name(traffic), traffic_text(traffic));
+    print_matrix(outcomes, traffic, describe);
 }
 
 static double ratio(uint64_t a, uint64_t b)
@@ -265,18 +272,7 @@ static void print_mismatch(const struct outcome *outcomes, enum traffic_kind tra
 {
     printf("\nWhat a mismatch costs: size of the entries, and accesses that fault (= DMA lost; %s).\n",
            traffic_name(traffic));
-    print_head("S2-RMP");
-    for (unsigned row = 0; row < ROWS; row++) {
-        struct machine_plan plan = row_plan(row);
-
-        print_row_name(&plan);
-        for (unsigned i = 0; (plan.variant = iommu_variant_at(i)); i++) {
-            char cell[CELL_BYTES];
-
-            describe_loss(cell, find(outcomes, &plan, traffic));
-            print_cell(cell, i);
-        }
-    }
+    print_matrix(outcomes, traffic, describe_loss);
 }
 
 /* The traffic asked for; false: there is none of that name. */
