@@ -151,9 +151,7 @@ static inline bool hand_over_leaves(struct pt *pt, struct walk *walk, uint64_t *
     const unsigned level = walk->level;
     const unsigned shift = item_shift(level);
     pt_item_t *const first = walk_item(pt, walk, *va, level);
-    const uint64_t room = low_mask(FMT(INDEX_BITS)) - ((*va >> shift) & low_mask(FMT(INDEX_BITS))) + 1;
-    const uint64_t wanted = ((last - align_down(*va, shift)) >> shift) + 1;
-    pt_item_t *const end = first + min_u64(wanted, room);
+    pt_item_t *const end = items_end(walk, first, *va, last);
     pt_item_t *at = first;
     bool is_leaf = true;
 

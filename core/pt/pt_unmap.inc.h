@@ -6,6 +6,16 @@ static inline void flush_cleared(struct pt *pt, const pt_item_t *first, const pt
     if (is_incoherent(pt) && end > first) flush(pt, first, 0, (unsigned)(end - first));
 }
 
+/* Where items of the walk's table end that an unmap from va's item `first` on may clear: with the table, or `last`. */
+static inline pt_item_t *items_end(const struct walk *walk, pt_item_t *first, uint64_t va, uint64_t last)
+{
+    const unsigned shift = item_shift(walk->level);
+    const uint64_t room = low_mask(FMT(INDEX_BITS)) - ((va >> shift) & low_mask(FMT(INDEX_BITS))) + 1;
+    const uint64_t wanted = ((last - align_down(va, shift)) >> shift) + 1;
+
+    return first + min_u64(wanted, room);
+}
+
 /*
  * Clear leaves of the walk's table from *va on, at most up to the table's end or the leaf that holds `last`. *va moves
  * behind the last leaf cleared. False: stopped at an item that is no leaf.
@@ -15,9 +25,7 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
     const unsigned level = walk->level;
     const unsigned shift = item_shift(level);
     pt_item_t *const first = walk_item(pt, walk, *va, level);
-    const uint64_t room = low_mask(FMT(INDEX_BITS)) - ((*va >> shift) & low_mask(FMT(INDEX_BITS))) + 1;
-    const uint64_t wanted = ((last - align_down(*va, shift)) >> shift) + 1;
-    pt_item_t *const end = first + min_u64(wanted, room);
+    pt_item_t *const end = items_end(walk, first, *va, last);
     pt_item_t *at = first;
     bool is_leaf = true;
 
