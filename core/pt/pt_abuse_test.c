@@ -132,7 +132,7 @@ static void try_map(struct abuse *a, const struct call *call)
     if (row == 0) return;
     f->mapped = 7; /* must become 0 */
     f->pool.allocations_left = call->is_memory_out ? 0 : POOL_NO_LIMIT;
-    error = kunit_map(f, call->va, call->pa, call->length, call->prot);
+    error = fixture_map(f, call->va, call->pa, call->length, call->prot);
     f->pool.allocations_left = POOL_NO_LIMIT;
     if (error != expected || f->mapped != 0 || !is_unchanged(a))
         fail_msg("row %u: map va=%#llx pa=%#llx length=%#llx prot=%u memory=%d: %d, not %d, mapped %#llx%s", row,
@@ -313,7 +313,7 @@ static void on_a_page_size_that_is_not_allowed_is_refused(struct fixture *f, con
     assert_true(is_unchanged(&a));
     assert_int_equal(pt_set_page_sizes(&f->pt, ~a.page), 0);
     remember(&a);
-    assert_int_equal(kunit_map(f, a.free_va, a.page, a.page, RW), -ENXIO);
+    assert_int_equal(fixture_map(f, a.free_va, a.page, a.page, RW), -ENXIO);
     assert_int_equal(pt_map_pages(&f->pt, iova(a.free_va), hpa(0), a.page, 1, RW, &f->mapped), -ENXIO);
     assert_int_equal(pt_map_pages(&f->pt, iova(a.free_va), hpa(0), 0, 1, RW, &f->mapped), -ENXIO);
     assert_int_equal(pt_map_pages(&f->pt, iova(a.free_va), hpa(0), 3 * a.table, 1, RW, &f->mapped), -ENXIO);
@@ -375,7 +375,7 @@ static void on_a_part_of_a_dirty_leaf_reports_and_cleans_all_of_it(struct fixtur
             assert_int_equal(seen[0], 1);
             pt_gather_sync(&f->pt, &gather);
         }
-        assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
     }
 }
 KUNIT_TEST(a_part_of_a_dirty_leaf_reports_and_cleans_all_of_it)
@@ -394,16 +394,16 @@ static void on_a_refused_run_drops_the_empty_tables_before_the_leaf(struct fixtu
     if (run == 0) return;
     kunit_map_ok(f, va, 0, kunit_granule(f));
     kunit_map_ok(f, last_page, kunit_granule(f), kunit_granule(f));
-    assert_int_equal(kunit_unmap(f, va, kunit_granule(f)), kunit_granule(f));
+    assert_int_equal(fixture_unmap(f, va, kunit_granule(f)), kunit_granule(f));
     tables = table_pool_live_tables(&f->pool);
     f->syncs = f->freed = 0;
-    assert_int_equal(kunit_map(f, va, 0, run, RW), -EADDRINUSE);
+    assert_int_equal(fixture_map(f, va, 0, run, RW), -EADDRINUSE);
     assert_int_equal(f->mapped, 0);
     assert_int_equal(table_pool_live_tables(&f->pool), tables - 1);
     assert_int_equal(f->freed, 1);
     assert_int_equal(f->syncs, 1);
-    assert_int_equal(kunit_phys(f, va), UINT64_MAX);
-    assert_int_equal(kunit_phys(f, last_page), kunit_granule(f));
+    assert_int_equal(fixture_phys(f, va), UINT64_MAX);
+    assert_int_equal(fixture_phys(f, last_page), kunit_granule(f));
 }
 KUNIT_TEST(a_refused_run_drops_the_empty_tables_before_the_leaf)
 

@@ -81,7 +81,7 @@ static int map_runs(struct fixture *f, const struct batch *batch)
     int error = 0;
 
     for (size_t i = 0; i < batch->run_count && !error; i++) {
-        error = kunit_map(f, batch->start + done, batch->runs[i].target.value, batch->runs[i].length, RW);
+        error = fixture_map(f, batch->start + done, batch->runs[i].target.value, batch->runs[i].length, RW);
         done += f->mapped;
     }
     f->mapped = done;
@@ -138,11 +138,11 @@ static void on_a_leaf_may_span_pieces(struct fixture *f, const struct kunit_conf
     assert_int_equal(map_list(f, &up), 0);
     assert_int_equal(kunit_find(f, start, 0).level, level);
     assert_int_equal(kunit_find(f, start, 0).decoded.shift, kunit_item_shift(f, level));
-    assert_int_equal(kunit_unmap(f, start, 1), 8 * part);
+    assert_int_equal(fixture_unmap(f, start, 1), 8 * part);
     assert_int_equal(map_list(f, &down), 0);
     assert_int_equal(kunit_find(f, start, 0).level, 0);
     kunit_leads(f, start, 15 * part, part);
-    assert_int_equal(kunit_unmap(f, start, 8 * part), 8 * part);
+    assert_int_equal(fixture_unmap(f, start, 8 * part), 8 * part);
 }
 KUNIT_TEST(a_leaf_may_span_pieces)
 
@@ -191,13 +191,13 @@ static void on_every_failing_allocation_leaves_exact_progress(struct fixture *f,
         twin.pool.allocations_left = POOL_NO_LIMIT;
         assert_int_equal(error, error ? -ENOMEM : 0);
         for (uint64_t at = 0, i = 0, in = 0; at < batch.length; at += granule) {
-            assert_int_equal(kunit_phys(&twin, batch.start + at),
+            assert_int_equal(fixture_phys(&twin, batch.start + at),
                              at < twin.mapped ? batch.pieces[i].target.value + in : UINT64_MAX);
             in += granule;
             if (in == batch.pieces[i].length) i++, in = 0;
         }
         assert_int_equal(fixture_check(&twin), 0);
-        if (error && twin.mapped) assert_int_equal(kunit_unmap(&twin, batch.start, twin.mapped), twin.mapped);
+        if (error && twin.mapped) assert_int_equal(fixture_unmap(&twin, batch.start, twin.mapped), twin.mapped);
         if (error) assert_int_equal(map_list(&twin, &batch), 0);
         assert_int_equal(twin.mapped, batch.length);
         assert_int_equal(fixture_check(&twin), 0);
@@ -286,7 +286,7 @@ static void on_replaced_tables_cost_one_sync(struct fixture *f, const struct kun
 
     for (unsigned i = 0; i < 4; i++) {
         kunit_map_ok(f, start + i * size, 0, kunit_granule(f));
-        assert_int_equal(kunit_unmap(f, start + i * size, 1), kunit_granule(f));
+        assert_int_equal(fixture_unmap(f, start + i * size, 1), kunit_granule(f));
         add_piece(&batch, (16 - 2 * i) * size, size);
     }
     f->syncs = f->freed = 0;
@@ -318,8 +318,8 @@ static void take_report(void *context, iova_t start, hpa_t target, uint64_t leng
     reports->at[reports->count].length = length;
     reports->count++;
     if (!reports->f) return;
-    assert_int_equal(kunit_phys(reports->f, start.value), UINT64_MAX); /* gone already */
-    assert_int_equal(kunit_phys(reports->f, start.value + length - 1), UINT64_MAX);
+    assert_int_equal(fixture_phys(reports->f, start.value), UINT64_MAX); /* gone already */
+    assert_int_equal(fixture_phys(reports->f, start.value + length - 1), UINT64_MAX);
 }
 
 /* What the table says of [start, start + length), all mapped, page by page: joined where memory continues. */
@@ -329,7 +329,7 @@ static struct reports ask_table(const struct fixture *f, uint64_t start, uint64_
     struct reports wanted = { 0 };
 
     for (uint64_t done = 0; done < length; done += granule) {
-        const uint64_t target = kunit_phys(f, start + done);
+        const uint64_t target = fixture_phys(f, start + done);
         const unsigned last = wanted.count - 1;
 
         if (wanted.count > 0 && wanted.at[last].target + wanted.at[last].length == target)
@@ -384,7 +384,7 @@ static void on_unmap_reports_what_was_there(struct fixture *f, const struct kuni
             stopped += removed > 0 && removed < length;
         }
         for (uint64_t done = 0; done < batch.length;) {
-            const bool is_hole = kunit_phys(f, batch.start + done) == UINT64_MAX;
+            const bool is_hole = fixture_phys(f, batch.start + done) == UINT64_MAX;
 
             done += is_hole ? granule : unmap_both(f, &twin, batch.start + done, batch.length - done);
         }
@@ -456,7 +456,7 @@ static void a_row_without_batches_refuses_them(void **state)
     kunit_map_ok(&f, 0, 0x1000, 0x1000);
     assert_int_equal(pt_unmap_ranges(&f.pt, iova(0), 0x1000, &gather, &(struct pt_receiver){ take_report, &got }), 0);
     assert_int_equal(got.count, 0);
-    assert_int_equal(kunit_phys(&f, 0), 0x1000);
+    assert_int_equal(fixture_phys(&f, 0), 0x1000);
     fixture_close(&f);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/test_main.h"
 #include "pt/engine.h"
 #include "pt/pt_check.h"
 #include "pt/pt_sync.h"
@@ -92,6 +93,37 @@ static inline void fixture_close(struct fixture *f)
     CHECK(f->pool.live_pages == 0);
     CHECK(table_pool_find_dirty_free_page(&f->pool) == POOL_NO_PAGE);
     table_pool_destroy(&f->pool);
+}
+
+/* Returns the errno; f->mapped is how far it got. */
+static inline int fixture_map(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
+{
+    f->mapped = 7; /* must be set, not added to */
+    return pt_map_range(&f->pt, iova(va), hpa(pa), length, prot, &f->mapped);
+}
+
+static inline void fixture_map_ok(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
+{
+    assert_int_equal(fixture_map(f, va, pa, length, prot), 0);
+    assert_int_equal(f->mapped, length);
+}
+
+/* Unmap with a gather of its own, synced. */
+static inline uint64_t fixture_unmap(struct fixture *f, uint64_t va, uint64_t length)
+{
+    struct pt_gather gather = pt_gather_empty();
+    const uint64_t removed = pt_unmap_range(&f->pt, iova(va), length, &gather);
+
+    pt_gather_sync(&f->pt, &gather);
+    return removed;
+}
+
+/* UINT64_MAX: nowhere. */
+static inline uint64_t fixture_phys(const struct fixture *f, uint64_t va)
+{
+    hpa_t result = { 0 };
+
+    return pt_iova_to_phys(&f->pt, iova(va), &result) ? result.value : UINT64_MAX;
 }
 
 /* The item that translates `va` where the walk ends, or NULL. */

@@ -143,40 +143,17 @@ static inline uint64_t kunit_granule(const struct fixture *f)
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static inline int kunit_map(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    return pt_map_range(&f->pt, iova(va), hpa(pa), length, prot, &f->mapped);
-}
-
 static inline void kunit_map_ok(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length)
 {
-    assert_int_equal(kunit_map(f, va, pa, length, RW), 0);
-    assert_int_equal(f->mapped, length);
-}
-
-static inline uint64_t kunit_unmap(struct fixture *f, uint64_t va, uint64_t length)
-{
-    struct pt_gather gather = pt_gather_empty();
-    const uint64_t removed = pt_unmap_range(&f->pt, iova(va), length, &gather);
-
-    pt_gather_sync(&f->pt, &gather);
-    return removed;
-}
-
-/* UINT64_MAX: nowhere. */
-static inline uint64_t kunit_phys(const struct fixture *f, uint64_t va)
-{
-    hpa_t result = { 0 };
-
-    return pt_iova_to_phys(&f->pt, iova(va), &result) ? result.value : UINT64_MAX;
+    fixture_map_ok(f, va, pa, length, RW);
 }
 
 /* The first byte, the last and one between lead where they should. */
 static inline void kunit_leads(const struct fixture *f, uint64_t va, uint64_t pa, uint64_t length)
 {
-    assert_int_equal(kunit_phys(f, va), pa);
-    assert_int_equal(kunit_phys(f, va + length - 1), pa + length - 1);
-    assert_int_equal(kunit_phys(f, va + length / 2 + 1), pa + length / 2 + 1);
+    assert_int_equal(fixture_phys(f, va), pa);
+    assert_int_equal(fixture_phys(f, va + length - 1), pa + length - 1);
+    assert_int_equal(fixture_phys(f, va + length / 2 + 1), pa + length / 2 + 1);
 }
 
 /* Where the walk from the top ends for `va`: the item and what the format says of it. Nothing is taken from the

@@ -21,7 +21,7 @@ static void on_test_init(struct fixture *f, const struct kunit_config *config)
     assert_int_equal(info.oa_bits, config->oa_bits);
     assert_int_equal(info.va_bits, config->va_bits);
     assert_int_equal(f->pool.live_pages > 0, 1);
-    assert_int_equal(kunit_phys(f, kunit_base(config, 0)), UINT64_MAX);
+    assert_int_equal(fixture_phys(f, kunit_base(config, 0)), UINT64_MAX);
 }
 KUNIT_TEST(test_init)
 
@@ -29,7 +29,7 @@ KUNIT_TEST(test_init)
 static void on_test_table_ptr(struct fixture *f, const struct kunit_config *config)
 {
     const uint64_t va = fill_levels(f, config);
-    const uint64_t pa = kunit_phys(f, va);
+    const uint64_t pa = fixture_phys(f, va);
     struct pt_info info;
 
     pt_get_info(&f->pt, &info);
@@ -47,9 +47,9 @@ static void on_test_table_ptr(struct fixture *f, const struct kunit_config *conf
         f->pt.engine->decode(&f->pt, pt_sync_load(found.item), level, &again);
         assert_int_equal(again.kind, PT_TABLE);
         assert_int_equal(again.address, found.decoded.address);
-        assert_int_equal(kunit_phys(f, va), pa);
+        assert_int_equal(fixture_phys(f, va), pa);
         pt_sync_store(found.item, 0);
-        assert_int_equal(kunit_phys(f, va), UINT64_MAX);
+        assert_int_equal(fixture_phys(f, va), UINT64_MAX);
         pt_sync_store(found.item, raw);
         assert_true(raw & address_bits);
     }
@@ -69,12 +69,12 @@ static void on_test_max_va(struct fixture *f, const struct kunit_config *config)
                 info.top_level == geometry->level_max);
     kunit_leads(f, va, granule * 3, granule);
     if (config->features & PT_SIGN_EXTEND) { /* the hole, and a range that runs into it (formats.md 2.4) */
-        assert_int_equal(kunit_map(f, bit(config->va_bits - 1), 0, granule, RW), -ERANGE);
-        assert_int_equal(kunit_map(f, bit(config->va_bits - 1) - granule, 0, 2 * granule, RW), -ERANGE);
+        assert_int_equal(fixture_map(f, bit(config->va_bits - 1), 0, granule, RW), -ERANGE);
+        assert_int_equal(fixture_map(f, bit(config->va_bits - 1) - granule, 0, 2 * granule, RW), -ERANGE);
     }
     if (va + granule == 0) return; /* the end of all 64 bits */
-    assert_int_equal(kunit_map(f, va + granule, 0, granule, RW), -ERANGE);
-    assert_int_equal(kunit_phys(f, va + granule), UINT64_MAX);
+    assert_int_equal(fixture_map(f, va + granule, 0, granule, RW), -ERANGE);
+    assert_int_equal(fixture_phys(f, va + granule), UINT64_MAX);
 }
 KUNIT_TEST(test_max_va)
 
@@ -95,12 +95,12 @@ static void on_test_table_radix(struct fixture *f, const struct kunit_config *co
         const unsigned index_bit = b - kunit_item_shift(f, level);
 
         kunit_map_ok(f, va, granule, granule);
-        assert_int_equal(kunit_phys(f, va), granule);
-        assert_int_equal(kunit_phys(f, base), 0);
+        assert_int_equal(fixture_phys(f, va), granule);
+        assert_int_equal(fixture_phys(f, base), 0);
         assert_ptr_equal(kunit_find(f, va, level).item, kunit_find(f, base, level).item + (UINT64_C(1) << index_bit));
         if (level < info.top_level)
             assert_ptr_equal(kunit_find(f, va, level + 1).item, kunit_find(f, base, level + 1).item);
-        assert_int_equal(kunit_unmap(f, va, granule), granule);
+        assert_int_equal(fixture_unmap(f, va, granule), granule);
     }
 }
 KUNIT_TEST(test_table_radix)
@@ -160,8 +160,8 @@ static void on_test_entry_oa(struct fixture *f, const struct kunit_config *confi
             kunit_map_ok(f, va, patterns[i], bit(shift));
             check_leaf(f, va, patterns[i], shift);
             kunit_leads(f, va, patterns[i], bit(shift));
-            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
-            assert_int_equal(kunit_phys(f, va), UINT64_MAX);
+            assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
+            assert_int_equal(fixture_phys(f, va), UINT64_MAX);
             assert_int_equal(pt_sync_load(kunit_find(f, va, 0).item), 0);
         }
     }
@@ -178,7 +178,7 @@ static void on_test_attr_from_entry(struct fixture *f, const struct kunit_config
 
         if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
         for (unsigned prot = 0; prot < 64; prot++) {
-            const int error = kunit_map(f, va, 0, bit(shift), prot);
+            const int error = fixture_map(f, va, 0, bit(shift), prot);
 
             if (!(prot & RW) || (config->features & PT_FORCE_WRITEABLE && !(prot & PT_WRITE))) {
                 assert_int_equal(error, -EINVAL);
@@ -186,7 +186,7 @@ static void on_test_attr_from_entry(struct fixture *f, const struct kunit_config
             }
             assert_int_equal(error, 0);
             check_leaf(f, va, 0, shift);
-            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+            assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
             accepted++;
         }
     }
@@ -247,7 +247,7 @@ static void on_test_dirty(struct fixture *f, const struct kunit_config *config)
             assert_int_equal(pt_set_dirty(&f->pt, iova(va)), -EOPNOTSUPP);
         else
             check_dirty(f, va, shift);
-        assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
     }
 }
 KUNIT_TEST(test_dirty)
@@ -256,7 +256,7 @@ KUNIT_TEST(test_dirty)
 static void on_test_sw_bit_table(struct fixture *f, const struct kunit_config *config)
 {
     const uint64_t va = fill_levels(f, config);
-    const uint64_t pa = kunit_phys(f, va);
+    const uint64_t pa = fixture_phys(f, va);
     struct pt_info info;
 
     pt_get_info(&f->pt, &info);
@@ -267,12 +267,12 @@ static void on_test_sw_bit_table(struct fixture *f, const struct kunit_config *c
         for (unsigned b = 0; b < 64; b++) {
             if (!(found.decoded.software_bits & bit(b))) continue;
             pt_sync_store(found.item, raw ^ bit(b));
-            assert_int_equal(kunit_phys(f, va), pa);
+            assert_int_equal(fixture_phys(f, va), pa);
             assert_int_equal(kunit_find(f, va, level).decoded.address, found.decoded.address);
             assert_int_equal(fixture_check(f), 0);
         }
         pt_sync_store(found.item, raw | found.decoded.software_bits);
-        assert_int_equal(kunit_phys(f, va), pa);
+        assert_int_equal(fixture_phys(f, va), pa);
         pt_sync_store(found.item, raw);
     }
 }
@@ -297,7 +297,7 @@ static void on_test_sw_bit_leaf(struct fixture *f, const struct kunit_config *co
             assert_int_equal(kunit_find(f, va, 0).decoded.canonical, raw ^ bit(b));
         }
         pt_sync_store(found.item, raw);
-        assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
     }
 }
 KUNIT_TEST(test_sw_bit_leaf)
@@ -371,7 +371,7 @@ static void on_test_best_pgsize(struct fixture *f, const struct kunit_config *co
         pa = draw_place(&random, low_mask(config->oa_bits), length, zeros);
         kunit_map_ok(f, va, pa, length);
         check_layout(f, va, pa, length);
-        assert_int_equal(kunit_unmap(f, va, length), length);
+        assert_int_equal(fixture_unmap(f, va, length), length);
     }
     f->pt.page_sizes = all;
 }
@@ -391,15 +391,15 @@ static void on_test_pgsz_count(struct fixture *f, const struct kunit_config *con
         f->pt.page_sizes = small | large;
         kunit_map_ok(f, base + small, small, 3 * large);
         assert_int_equal(check_layout(f, base + small, small, 3 * large), large / small - 1 + 2 + 1);
-        assert_int_equal(kunit_unmap(f, base + small, 3 * large), 3 * large);
+        assert_int_equal(fixture_unmap(f, base + small, 3 * large), 3 * large);
         kunit_map_ok(f, base + small, 2 * small, large); /* never aligned together: small ones only */
         assert_int_equal(check_layout(f, base + small, 2 * small, large), large / small);
-        assert_int_equal(kunit_unmap(f, base + small, large), large);
+        assert_int_equal(fixture_unmap(f, base + small, large), large);
     }
     f->pt.page_sizes = small;
     kunit_map_ok(f, base, 0, small * 1024);
     assert_int_equal(check_layout(f, base, 0, small * 1024), 1024);
-    assert_int_equal(kunit_unmap(f, base, small * 1024), small * 1024);
+    assert_int_equal(fixture_unmap(f, base, small * 1024), small * 1024);
     f->pt.page_sizes = all;
 }
 KUNIT_TEST(test_pgsz_count)

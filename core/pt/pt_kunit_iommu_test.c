@@ -10,7 +10,7 @@ static void on_test_increase_level(struct fixture *f, const struct kunit_config 
     pt_get_info(&f->pt, &info);
     if (!(info.features & PT_DYNAMIC_TOP)) {
         if (config->va_bits < 64) /* an upper half: the address after the last is 0 */
-            assert_int_equal(kunit_map(f, kunit_base(config, 0) + bit(config->va_bits), 0, granule, RW), -ERANGE);
+            assert_int_equal(fixture_map(f, kunit_base(config, 0) + bit(config->va_bits), 0, granule, RW), -ERANGE);
         assert_int_equal(f->tops, 0);
         return;
     }
@@ -23,8 +23,8 @@ static void on_test_increase_level(struct fixture *f, const struct kunit_config 
         pt_get_info(&f->pt, &info);
         assert_int_equal(info.top_level, level + 1);
         assert_int_equal(f->top_level, level + 1);
-        assert_int_equal(kunit_phys(f, past), granule);
-        assert_int_equal(kunit_phys(f, 0), UINT64_MAX);
+        assert_int_equal(fixture_phys(f, past), granule);
+        assert_int_equal(fixture_phys(f, 0), UINT64_MAX);
     }
     assert_true(f->tops > 0);
 }
@@ -71,13 +71,13 @@ static void on_test_map_simple(struct fixture *f, const struct kunit_config *con
             kunit_map_ok(f, base | kunit_place(config, shift), kunit_place(config, shift) & low_mask(config->oa_bits),
                          bit(shift));
             assert_int_equal(leaves_of(f, shift), 1);
-            assert_int_equal(kunit_map(f, base | kunit_place(config, shift), 0, bit(shift), RW), -EADDRINUSE);
+            assert_int_equal(fixture_map(f, base | kunit_place(config, shift), 0, bit(shift), RW), -EADDRINUSE);
         }
         for (unsigned shift = 0; shift < 64; shift++) {
             if (!is_usable(f, config, shift)) continue;
             kunit_leads(f, base | kunit_place(config, shift), kunit_place(config, shift) & low_mask(config->oa_bits),
                         bit(shift));
-            assert_int_equal(kunit_unmap(f, base | kunit_place(config, shift), bit(shift)), bit(shift));
+            assert_int_equal(fixture_unmap(f, base | kunit_place(config, shift), bit(shift)), bit(shift));
             assert_int_equal(leaves_of(f, shift), 0);
         }
     }
@@ -95,15 +95,15 @@ static void replace_tables(struct fixture *f, const struct kunit_config *config,
 
     f->pt.page_sizes = all & low_mask(small + 1);
     kunit_map_ok(f, va, 0, bit(large));
-    assert_int_equal(kunit_unmap(f, va, bit(large) / 2), bit(large) / 2);
+    assert_int_equal(fixture_unmap(f, va, bit(large) / 2), bit(large) / 2);
     for (uint64_t at = bit(large) / 2; at < bit(large); at += bit(small))
-        assert_int_equal(kunit_unmap(f, va + at, bit(small)), bit(small));
+        assert_int_equal(fixture_unmap(f, va + at, bit(small)), bit(small));
     f->pt.page_sizes = all;
-    assert_int_equal(kunit_phys(f, va), UINT64_MAX);
+    assert_int_equal(fixture_phys(f, va), UINT64_MAX);
     kunit_map_ok(f, va, 0, bit(large));
     assert_int_equal(leaves_of(f, large), 1);
     kunit_leads(f, va, 0, bit(large));
-    assert_int_equal(kunit_unmap(f, va, bit(large)), bit(large));
+    assert_int_equal(fixture_unmap(f, va, bit(large)), bit(large));
 }
 
 static void on_test_map_table_to_oa(struct fixture *f, const struct kunit_config *config)
@@ -133,12 +133,12 @@ static void on_test_unmap_split(struct fixture *f, const struct kunit_config *co
         if (config->oa_bits <= shift) continue;
         kunit_map_ok(f, va, 0, bit(shift));
         kunit_map_ok(f, va + bit(shift), 0, bit(shift));
-        assert_int_equal(kunit_unmap(f, va, 1), bit(shift));
-        assert_int_equal(kunit_phys(f, va), UINT64_MAX);
-        assert_int_equal(kunit_phys(f, va + bit(shift) - 1), UINT64_MAX);
+        assert_int_equal(fixture_unmap(f, va, 1), bit(shift));
+        assert_int_equal(fixture_phys(f, va), UINT64_MAX);
+        assert_int_equal(fixture_phys(f, va + bit(shift) - 1), UINT64_MAX);
         kunit_leads(f, va + bit(shift), 0, bit(shift));
-        if (bit(shift) > kunit_granule(f)) assert_int_equal(kunit_unmap(f, va + bit(shift) + kunit_granule(f), 1), 0);
-        assert_int_equal(kunit_unmap(f, va + bit(shift), kunit_granule(f)), bit(shift));
+        if (bit(shift) > kunit_granule(f)) assert_int_equal(fixture_unmap(f, va + bit(shift) + kunit_granule(f), 1), 0);
+        assert_int_equal(fixture_unmap(f, va + bit(shift), kunit_granule(f)), bit(shift));
     }
 }
 KUNIT_TEST(test_unmap_split)
@@ -153,7 +153,7 @@ struct mapped {
 
 static void remove_mapped(struct fixture *f, struct mapped *kept, unsigned *count, unsigned index)
 {
-    assert_int_equal(kunit_unmap(f, kept[index].va, kept[index].length), kept[index].length);
+    assert_int_equal(fixture_unmap(f, kept[index].va, kept[index].length), kept[index].length);
     kept[index] = kept[--*count];
 }
 
@@ -194,10 +194,10 @@ static void on_test_random_map(struct fixture *f, const struct kunit_config *con
 
         if (count == RANDOM_KEPT) remove_mapped(f, kept, &count, (unsigned)random_below(&random, count));
         for (unsigned at = 0; at < count; at++) collides |= meet(&kept[at], &map);
-        error = kunit_map(f, map.va, map.pa, map.length, RW);
+        error = fixture_map(f, map.va, map.pa, map.length, RW);
         assert_int_equal(error, collides ? -EADDRINUSE : 0);
         if (error) {
-            if (f->mapped) assert_int_equal(kunit_unmap(f, map.va, f->mapped), f->mapped);
+            if (f->mapped) assert_int_equal(fixture_unmap(f, map.va, f->mapped), f->mapped);
             for (unsigned at = count; at-- > 0;) {
                 if (meet(&kept[at], &map)) remove_mapped(f, kept, &count, at);
             }
@@ -238,7 +238,7 @@ static void on_test_pgsize_boundary(struct fixture *f, const struct kunit_config
 
     kunit_map_ok(f, va, pa, length);
     for (uint64_t at = 0; at < length; at += kunit_granule(f)) kunit_leads(f, va + at, pa + at, kunit_granule(f));
-    assert_int_equal(kunit_unmap(f, va, length), length);
+    assert_int_equal(fixture_unmap(f, va, length), length);
 }
 KUNIT_TEST(test_pgsize_boundary)
 
@@ -256,8 +256,8 @@ static void map_mixed(struct fixture *f, const struct kunit_config *config, unsi
     assert_int_equal(leaves_of(f, small), 17);
     assert_int_equal(leaves_of(f, large), 3);
     for (uint64_t at = 0; at < length; at += bit(small))
-        assert_int_equal(kunit_phys(f, (kunit_base(config, 0) | start) + at), start + at);
-    assert_int_equal(kunit_unmap(f, kunit_base(config, 0) | start, length), length);
+        assert_int_equal(fixture_phys(f, (kunit_base(config, 0) | start) + at), start + at);
+    assert_int_equal(fixture_unmap(f, kunit_base(config, 0) | start, length), length);
     f->pt.page_sizes = all;
 }
 

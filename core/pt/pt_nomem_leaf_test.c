@@ -7,7 +7,7 @@
 static bool aim_leaf(struct sweep *s, uint64_t offset, uint64_t size, uint64_t distance)
 {
     if (!(s->f->pt.page_sizes & size) || !aim_aligned(s, offset, size) || s->pa & (size - 1)) return false;
-    if (kunit_map(s->f, s->va, s->pa, size, RW) != 0) return false;
+    if (fixture_map(s->f, s->va, s->pa, size, RW) != 0) return false;
     s->undo_va = s->va;
     s->undo_length = distance;
     s->va += distance;
@@ -74,7 +74,7 @@ static bool aim_resize(struct sweep *s, uint64_t offset, uint64_t length, uint64
 {
     if (!aim_aligned(s, offset, length) || s->pa & (length - 1) & (s->page - 1)) return false;
     s->max_leaf = max_leaf;
-    return kunit_map(s->f, s->va, s->pa, length, RW) == 0;
+    return fixture_map(s->f, s->va, s->pa, length, RW) == 0;
 }
 
 /* A page, two large leaves (a run of them, perhaps) and a page, all to pages. */

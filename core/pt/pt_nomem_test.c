@@ -10,7 +10,7 @@ static int run_map(struct sweep *s)
     int result;
 
     s->f->mapped = 7; /* is set, not added to */
-    result = kunit_map(s->f, s->va + s->done, s->pa + s->done, s->length - s->done, RW);
+    result = fixture_map(s->f, s->va + s->done, s->pa + s->done, s->length - s->done, RW);
     s->done += s->f->mapped;
     s->undo_va = s->va;
     s->undo_length = s->done;
@@ -96,12 +96,12 @@ SWEEP(sweep_map, maps)
 static bool aim_mapped(struct sweep *s)
 {
     return aim_aligned(s, s->window + 31 * s->table + s->page, s->table) &&
-           kunit_map(s->f, s->va, s->pa, s->length, RW) == 0;
+           fixture_map(s->f, s->va, s->pa, s->length, RW) == 0;
 }
 
 static int run_unmap(struct sweep *s)
 {
-    return kunit_unmap(s->f, s->va, s->length) == s->length ? 0 : -EIO;
+    return fixture_unmap(s->f, s->va, s->length) == s->length ? 0 : -EIO;
 }
 
 static int run_dirty(struct sweep *s)

@@ -6,22 +6,9 @@
 
 enum { PROBES_MAX = 2048 };
 
-static void map_ok(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    assert_int_equal(pt_map_range(&f->pt, iova(va), hpa(pa), length, prot, &f->mapped), 0);
-    assert_int_equal(f->mapped, length);
-}
-
 static int resize(struct fixture *f, uint64_t va, uint64_t length, uint64_t max_leaf)
 {
     return pt_resize_range(&f->pt, iova(va), length, max_leaf);
-}
-
-static uint64_t phys(struct fixture *f, uint64_t va)
-{
-    hpa_t result = { 0 };
-
-    return pt_iova_to_phys(&f->pt, iova(va), &result) ? result.value : UINT64_MAX;
 }
 
 /* First and last byte of `count` even pieces of a range lead `offset` further on. */
@@ -30,8 +17,8 @@ static void check_translations(struct fixture *f, uint64_t va, uint64_t length, 
     const uint64_t step = max_u64(length / PROBES_MAX, 0x1000);
 
     for (uint64_t at = 0; at < length; at += step) {
-        assert_int_equal(phys(f, va + at), va + at + offset);
-        assert_int_equal(phys(f, va + at + step - 1), va + at + step - 1 + offset);
+        assert_int_equal(fixture_phys(f, va + at), va + at + offset);
+        assert_int_equal(fixture_phys(f, va + at + step - 1), va + at + step - 1 + offset);
     }
 }
 
@@ -75,7 +62,7 @@ static void check_twin(struct fixture *f, uint64_t va, uint64_t length, uint64_t
     fixture_open(&twin, f->pt.engine->name);
     twin.config.page_sizes = 2 * max_leaf - 1;
     assert_int_equal(pt_init(&twin.pt, f->pt.engine, &twin.config), 0);
-    map_ok(&twin, va, va + offset, length, RW);
+    fixture_map_ok(&twin, va, va + offset, length, RW);
     assert_int_equal(fixture_fingerprint(f), fixture_fingerprint(&twin));
     assert_int_equal(f->pool.live_pages, twin.pool.live_pages);
     assert_int_equal(fixture_check(f), 0);
@@ -90,7 +77,7 @@ static void check_every_size(const struct engine *engine)
     struct fixture f;
 
     fixture_init(&f, engine->name);
-    map_ok(&f, va, va + offset, length, RW);
+    fixture_map_ok(&f, va, va + offset, length, RW);
     for (unsigned shift = engine->geometry.granule_shift; shift <= 26; shift++) {
         if (!(f.pt.page_sizes & bit(shift))) continue;
         assert_int_equal(resize(&f, va, length, bit(shift)), 0);
@@ -115,7 +102,7 @@ static void check_gigabyte(const struct engine *engine)
     struct fixture f;
 
     fixture_init(&f, engine->name);
-    map_ok(&f, size, 2 * size, size, RW);
+    fixture_map_ok(&f, size, 2 * size, size, RW);
     assert_int_equal(resize(&f, size, size, bit(engine->geometry.granule_shift)), 0);
     check_twin(&f, size, size, size, bit(engine->geometry.granule_shift));
     assert_int_equal(resize(&f, size, size, size), 0);
@@ -147,9 +134,9 @@ static void formats_without_the_capabilities_refuse(void **state)
 
         if (!engine_is_usable(engine) || may_change(engine)) continue;
         fixture_init(&f, engine->name);
-        map_ok(&f, bit(34), bit(34), bit(30), RW);
-        map_ok(&f, 0, bit(30), bit(granule), RW);
-        map_ok(&f, bit(granule), bit(30) + bit(granule), bit(granule), RW);
+        fixture_map_ok(&f, bit(34), bit(34), bit(30), RW);
+        fixture_map_ok(&f, 0, bit(30), bit(granule), RW);
+        fixture_map_ok(&f, bit(granule), bit(30) + bit(granule), bit(granule), RW);
         before = fixture_fingerprint(&f);
         assert_int_equal(resize(&f, bit(34), bit(30), bit(granule)), -EOPNOTSUPP);
         assert_int_equal(resize(&f, bit(34), bit(30), bit(40)), 0);
@@ -166,7 +153,7 @@ static void edges_of_the_range_are_where_pt_h_says(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x200000, 0x200000, 0x600000, RW); /* 2M, 4M */
+    fixture_map_ok(&f, 0x200000, 0x200000, 0x600000, RW); /* 2M, 4M */
     assert_int_equal(resize(&f, 0x3ff000, 0x2000, 0x10000), 0);
     assert_int_equal(leaves_of(&f, 16), 0x600000 >> 16);
     assert_int_equal(leaves_of(&f, 21), 0);
@@ -197,16 +184,16 @@ static void only_alike_neighbours_are_merged(void **state)
         assert_int_equal(pt_init(&f.pt, engine_find(rows[row]), &f.config), 0);
         f.pt.page_sizes = small | large;
         for (uint64_t at = 0; at < large; at += small) {
-            map_ok(&f, at, at, small, at == 0x5000 ? PT_READ : RW);        /* rights */
-            map_ok(&f, large + at, at == 0 ? 0x40000000 : at, small, RW);  /* targets */
-            if (at != 0x1ff000) map_ok(&f, 2 * large + at, at, small, RW); /* a hole */
-            map_ok(&f, 3 * large + at, bit(30) + small + at, small, RW);   /* alignment */
-            map_ok(&f, 4 * large + at, bit(30) + at, small, RW);           /* none of these */
+            fixture_map_ok(&f, at, at, small, at == 0x5000 ? PT_READ : RW);        /* rights */
+            fixture_map_ok(&f, large + at, at == 0 ? 0x40000000 : at, small, RW);  /* targets */
+            if (at != 0x1ff000) fixture_map_ok(&f, 2 * large + at, at, small, RW); /* a hole */
+            fixture_map_ok(&f, 3 * large + at, bit(30) + small + at, small, RW);   /* alignment */
+            fixture_map_ok(&f, 4 * large + at, bit(30) + at, small, RW);           /* none of these */
         }
         assert_int_equal(resize(&f, 0, 8 * large, large), 0);
         assert_int_equal(leaves_of(&f, 21), 1);
         assert_int_equal(leaves_of(&f, 12), 4 * 512 - 1);
-        assert_int_equal(phys(&f, 4 * large + 0x5123), bit(30) + 0x5123);
+        assert_int_equal(fixture_phys(&f, 4 * large + 0x5123), bit(30) + 0x5123);
         assert_int_equal(f.syncs, 1);
         assert_int_equal(f.freed, 1);
         assert_int_equal(f.first.value, 4 * large);
@@ -226,8 +213,8 @@ static void the_c_bit_is_an_attribute(void **state)
     f.config.c_bit = 47;
     f.config.oa_bits = 47;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, 0, 0, 0x200000, RW);
-    map_ok(&f, 0x200000, 0x200000, 0x200000, RW | PT_MMIO);
+    fixture_map_ok(&f, 0, 0, 0x200000, RW);
+    fixture_map_ok(&f, 0x200000, 0x200000, 0x200000, RW | PT_MMIO);
     assert_int_equal(resize(&f, 0, 0x400000, 0x1000), 0);
     assert_int_equal(fixture_raw(&f, 0, 0x1ff000) >> 47 & 1, 1);
     assert_int_equal(fixture_raw(&f, 0, 0x200000) >> 47 & 1, 0);
@@ -245,9 +232,9 @@ static void sizes_no_longer_allowed_stay_or_are_merged(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0, 0, 0x10000, RW);
-    map_ok(&f, 0x200000, 0x200000, 0x100000, RW);
-    map_ok(&f, 0x300000, 0x300000, 0x100000, RW);
+    fixture_map_ok(&f, 0, 0, 0x10000, RW);
+    fixture_map_ok(&f, 0x200000, 0x200000, 0x100000, RW);
+    fixture_map_ok(&f, 0x300000, 0x300000, 0x100000, RW);
     assert_int_equal(pt_set_page_sizes(&f.pt, 0x201000), 0);
     assert_int_equal(resize(&f, 0, 0x400000, 0x100000), 0);
     assert_int_equal(leaves_of(&f, 16), 1);
@@ -275,7 +262,7 @@ static void the_top_does_not_grow(void **state)
     f.config.top_level = 1;
     f.config.page_sizes = 0x200000;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, 0, 0, 0x40000000, RW);
+    fixture_map_ok(&f, 0, 0, 0x40000000, RW);
     f.pt.page_sizes = 0x60200000;
     assert_int_equal(resize(&f, 0, bit(60), bit(40)), 0);
     assert_int_equal(f.tops, 0);
@@ -292,19 +279,19 @@ static void the_ends_of_the_space_work(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, -UINT64_C(0x400000), 0x400000, 0x400000, RW);
-    map_ok(&f, 0, 0x800000, 0x200000, RW);
+    fixture_map_ok(&f, -UINT64_C(0x400000), 0x400000, 0x400000, RW);
+    fixture_map_ok(&f, 0, 0x800000, 0x200000, RW);
     assert_int_equal(resize(&f, -bit(63), bit(63), 0x1000), 0);
     assert_int_equal(leaves_of(&f, 12), 1024);
     assert_int_equal(resize(&f, -bit(63), bit(63), 0x400000), 0);
     assert_int_equal(leaves_of(&f, 22), 1);
-    assert_int_equal(phys(&f, UINT64_MAX), 0x7fffff);
+    assert_int_equal(fixture_phys(&f, UINT64_MAX), 0x7fffff);
     fixture_close(&f);
     fixture_open(&f, "x86_64");
     f.config.features |= PT_SIGN_EXTEND;
     f.config.va_bits = 48;
     assert_int_equal(pt_init(&f.pt, engine_find("x86_64"), &f.config), 0);
-    map_ok(&f, -UINT64_C(0x200000), 0x400000, 0x200000, RW);
+    fixture_map_ok(&f, -UINT64_C(0x200000), 0x400000, 0x200000, RW);
     assert_int_equal(resize(&f, -bit(47), bit(47), 0x1000), 0);
     assert_int_equal(leaves_of(&f, 12), 512);
     assert_int_equal(resize(&f, bit(47) - 0x1000, 0x2000, 0x1000), -ERANGE);
@@ -350,7 +337,7 @@ static void check_failures(const struct engine *engine)
             struct fixture f;
 
             fixture_init(&f, engine->name);
-            map_ok(&f, bit(30), bit(30), bit(30) + 0x600000, RW);
+            fixture_map_ok(&f, bit(30), bit(30), bit(30) + 0x600000, RW);
             f.pool.allocations_left = n;
             error = resize(&f, 0, bit(34), f.pt.page_sizes & bit(shifts[i]) ? bit(shifts[i]) : bit(21));
             assert_true(error == 0 || error == -ENOMEM);
@@ -382,8 +369,8 @@ static void merged_tables_are_freed_after_few_syncs(void **state)
 
     (void)state;
     fixture_init(&f, "vtdss");
-    map_ok(&f, 0, 0x200000, 130 * UINT64_C(0x200000), RW);
-    map_ok(&f, bit(30), bit(30), 0x400000, RW);
+    fixture_map_ok(&f, 0, 0x200000, 130 * UINT64_C(0x200000), RW);
+    fixture_map_ok(&f, bit(30), bit(30), 0x400000, RW);
     assert_int_equal(resize(&f, 0, bit(31), 0x1000), 0);
     assert_int_equal(f.syncs, 0);
     assert_int_equal(resize(&f, 0, bit(31), 0x200000), 0);
@@ -396,8 +383,8 @@ static void merged_tables_are_freed_after_few_syncs(void **state)
     fixture_open(&f, "x86_64");
     f.config.features = PT_FLUSH_RANGE_NO_GAPS;
     assert_int_equal(pt_init(&f.pt, engine_find("x86_64"), &f.config), 0);
-    map_ok(&f, 0, 0x200000, 0x800000, RW);
-    map_ok(&f, bit(30), bit(30), 0x400000, RW);
+    fixture_map_ok(&f, 0, 0x200000, 0x800000, RW);
+    fixture_map_ok(&f, bit(30), bit(30), 0x400000, RW);
     assert_int_equal(resize(&f, 0, bit(31), 0x1000), 0);
     assert_int_equal(resize(&f, 0, bit(31), 0x200000), 0);
     assert_int_equal(f.syncs, 2);
@@ -446,7 +433,7 @@ static void every_item_is_written_back(void **state)
         f.hooks.flush = flush_to_shadow;
         f.config.features |= PT_DMA_INCOHERENT;
         assert_int_equal(pt_init(&f.pt, engine_find(rows[row].row), &f.config), 0);
-        map_ok(&f, bit(30), bit(30), 0x8000000, RW);
+        fixture_map_ok(&f, bit(30), bit(30), 0x8000000, RW);
         assert_int_equal(resize(&f, 0, bit(32), 0x1000), 0);
         check_shadow(&f, rows[row].flushed_bit);
         assert_int_equal(fixture_check(&f), 0);
@@ -493,7 +480,7 @@ static void dirtiness_is_carried_both_ways(void **state)
 
         if (!engine_find(rows[row])) continue;
         fixture_init(&f, rows[row]);
-        map_ok(&f, 0, 0, 0x800000, RW);
+        fixture_map_ok(&f, 0, 0, 0x800000, RW);
         assert_int_equal(resize(&f, 0, 0x800000, 0x1000), 0);
         assert_int_equal(dirty_in(&f, 0, 0x800000).bytes, 0);
         assert_int_equal(pt_set_dirty(&f.pt, iova(0x3ff000)), 0);
@@ -518,7 +505,7 @@ static void runs_keep_the_mark_of_each_item(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0, 0, 0x10000, RW);
+    fixture_map_ok(&f, 0, 0, 0x10000, RW);
     assert_int_equal(resize(&f, 0, 0x10000, 0x8000), 0);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0xd000)), 0);
     assert_int_equal(resize(&f, 0, 0x10000, 0x10000), 0);

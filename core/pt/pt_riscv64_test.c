@@ -10,33 +10,6 @@
 
 static const char *const stages[] = { "riscv64", "riscv64_s2" };
 
-static int map(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    return pt_map_range(&f->pt, iova(va), hpa(pa), length, prot, &f->mapped);
-}
-
-static void map_ok(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    assert_int_equal(map(f, va, pa, length, prot), 0);
-    assert_int_equal(f->mapped, length);
-}
-
-static uint64_t unmap(struct fixture *f, uint64_t va, uint64_t length)
-{
-    struct pt_gather gather = pt_gather_empty();
-    const uint64_t removed = pt_unmap_range(&f->pt, iova(va), length, &gather);
-
-    pt_gather_sync(&f->pt, &gather);
-    return removed;
-}
-
-static uint64_t phys(struct fixture *f, uint64_t va)
-{
-    hpa_t result;
-
-    return pt_iova_to_phys(&f->pt, iova(va), &result) ? result.value : UINT64_MAX;
-}
-
 /* A table of that width and these features on top of the flush rule; 0 or the errno. */
 static int open_width(struct fixture *f, const char *engine, unsigned va_bits, uint32_t features)
 {
@@ -76,9 +49,9 @@ static void worked_examples_have_their_words(void **state)
         for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
             const struct example *e = &examples[i];
 
-            map_ok(&f, e->va, e->pa, e->length, e->prot);
+            fixture_map_ok(&f, e->va, e->pa, e->length, e->prot);
             assert_int_equal(fixture_raw(&f, e->level, e->va), e->raw);
-            assert_int_equal(phys(&f, e->va + e->length - 1), e->pa + e->length - 1);
+            assert_int_equal(fixture_phys(&f, e->va + e->length - 1), e->pa + e->length - 1);
         }
         for (unsigned i = 0; i < 16; i++)
             assert_int_equal(*fixture_slot(&f, 0, 0x10000 + i * 0x1000), 0x80000000140060df);
@@ -95,7 +68,7 @@ static void table_items_hold_the_address_and_v(void **state)
     fixture_open(&f, "riscv64");
     f.pool.base = 0x123455000; /* the top; its first child is T = 0x123456000 */
     assert_int_equal(pt_init(&f.pt, engine_find("riscv64"), &f.config), 0);
-    map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
+    fixture_map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
     assert_int_equal(fixture_raw(&f, 3, 0), 0x0000000048d15801);
     fixture_close(&f);
 }
@@ -106,18 +79,18 @@ static void a_range_gets_64k_leaves_where_both_addresses_allow(void **state)
 
     (void)state;
     fixture_init(&f, "riscv64");
-    map_ok(&f, 0x20000, 0, 0x31000, RW);
+    fixture_map_ok(&f, 0x20000, 0, 0x31000, RW);
     assert_int_equal(fixture_raw(&f, 0, 0x20000), 0x80000000000020df);
     assert_int_equal(fixture_raw(&f, 0, 0x3f000), 0x80000000000060df);
     assert_int_equal(fixture_raw(&f, 0, 0x4f000), 0x800000000000a0df);
     assert_int_equal(fixture_raw(&f, 0, 0x50000), 0x000000000000c0df);
     assert_int_equal(fixture_raw(&f, 0, 0x51000), 0);
-    assert_int_equal(unmap(&f, 0x20000, 0x1000),
+    assert_int_equal(fixture_unmap(&f, 0x20000, 0x1000),
                      0x10000); /* a run goes as a whole, and is flushed so: formats.md 5.5 */
     assert_int_equal(f.first.value, 0x20000);
     assert_int_equal(f.last.value, 0x2ffff);
-    assert_int_equal(unmap(&f, 0x31000, 0x1000), 0);
-    assert_int_equal(unmap(&f, 0x30000, 0x21000), 0x21000);
+    assert_int_equal(fixture_unmap(&f, 0x31000, 0x1000), 0);
+    assert_int_equal(fixture_unmap(&f, 0x30000, 0x21000), 0x21000);
     fixture_close(&f);
 }
 
@@ -128,7 +101,7 @@ static void without_napot_there_are_no_64k_leaves(void **state)
     (void)state;
     assert_int_equal(open_width(&f, "riscv64", 48, PT_SIGN_EXTEND), 0);
     assert_int_equal(f.pt.page_sizes, 0x8040201000);
-    map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
+    fixture_map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
     for (unsigned i = 0; i < 16; i++)
         assert_int_equal(fixture_raw(&f, 0, 0x10000 + i * 0x1000), 0x140040df + i * 0x400);
     assert_int_equal(fixture_check(&f), 0);
@@ -188,12 +161,12 @@ static void the_second_stage_does_not_sign_extend(void **state)
     assert_int_equal(open_width(&f, "riscv64_s2", 50, PT_SIGN_EXTEND), -EOPNOTSUPP);
     table_pool_destroy(&f.pool);
     fixture_init(&f, "riscv64_s2");
-    map_ok(&f, bit(50) - 0x1000, 0x2000, 0x1000, RW);
-    assert_int_equal(phys(&f, bit(50) - 0x1000), 0x2000);
-    assert_int_equal(map(&f, bit(50), 0x2000, 0x1000, RW), -ERANGE);
-    assert_int_equal(map(&f, -UINT64_C(0x1000), 0x2000, 0x1000, RW), -ERANGE);
-    assert_int_equal(map(&f, bit(50) - 0x2000, 0x2000, 0x3000, RW), -ERANGE);
-    assert_int_equal(phys(&f, -UINT64_C(0x1000)), UINT64_MAX);
+    fixture_map_ok(&f, bit(50) - 0x1000, 0x2000, 0x1000, RW);
+    assert_int_equal(fixture_phys(&f, bit(50) - 0x1000), 0x2000);
+    assert_int_equal(fixture_map(&f, bit(50), 0x2000, 0x1000, RW), -ERANGE);
+    assert_int_equal(fixture_map(&f, -UINT64_C(0x1000), 0x2000, 0x1000, RW), -ERANGE);
+    assert_int_equal(fixture_map(&f, bit(50) - 0x2000, 0x2000, 0x3000, RW), -ERANGE);
+    assert_int_equal(fixture_phys(&f, -UINT64_C(0x1000)), UINT64_MAX);
     fixture_close(&f);
 }
 
@@ -203,13 +176,13 @@ static void the_first_stage_has_two_halves(void **state)
 
     (void)state;
     fixture_init(&f, "riscv64");
-    map_ok(&f, UINT64_C(0xffff800000000000), 0x5000, 0x1000, RW);
-    map_ok(&f, -bit(39), bit(39), bit(39), RW);
+    fixture_map_ok(&f, UINT64_C(0xffff800000000000), 0x5000, 0x1000, RW);
+    fixture_map_ok(&f, -bit(39), bit(39), bit(39), RW);
     assert_int_equal(fixture_raw(&f, 0, UINT64_C(0xffff800000000000)), 0x14df);
     assert_int_equal(fixture_raw(&f, 3, -bit(39)), UINT64_C(0x20000000df));
-    assert_int_equal(phys(&f, UINT64_MAX), bit(40) - 1);
-    assert_int_equal(map(&f, bit(47), 0x5000, 0x1000, RW), -ERANGE);
-    assert_int_equal(map(&f, bit(47) - 0x1000, 0x5000, 0x2000, RW), -ERANGE);
+    assert_int_equal(fixture_phys(&f, UINT64_MAX), bit(40) - 1);
+    assert_int_equal(fixture_map(&f, bit(47), 0x5000, 0x1000, RW), -ERANGE);
+    assert_int_equal(fixture_map(&f, bit(47) - 0x1000, 0x5000, 0x2000, RW), -ERANGE);
     assert_int_equal(fixture_check(&f), 0);
     fixture_close(&f);
 }
@@ -225,18 +198,18 @@ static void the_root_of_the_second_stage_has_2048_items(void **state)
     pt_get_info(&f.pt, &info);
     assert_int_equal(f.pool.live_pages, 4);
     assert_true(is_aligned(info.top.value, 14));
-    map_ok(&f, 510 * bit(39), 0, 4 * bit(39), RW);
+    fixture_map_ok(&f, 510 * bit(39), 0, 4 * bit(39), RW);
     for (unsigned i = 0; i < 4; i++) {
         const pt_item_t *top = table_pool_pointer(&f.pool, info.top.value);
 
         assert_int_equal(pt_sync_load(&top[510 + i]), i * bit(37) | 0xdf); /* 512G >> 12 << 10 */
         assert_int_equal(fixture_raw(&f, 3, (510 + i) * bit(39)), i * bit(37) | 0xdf);
     }
-    map_ok(&f, 2047 * bit(39) + 0x1000, 0x5000, 0x1000, RW);
+    fixture_map_ok(&f, 2047 * bit(39) + 0x1000, 0x5000, 0x1000, RW);
     assert_int_equal(fixture_raw(&f, 0, 2047 * bit(39) + 0x1000), 0x14df);
     assert_int_equal(fixture_check(&f), 0);
-    assert_int_equal(unmap(&f, 510 * bit(39), 4 * bit(39)), 4 * bit(39));
-    assert_int_equal(phys(&f, 512 * bit(39)), UINT64_MAX);
+    assert_int_equal(fixture_unmap(&f, 510 * bit(39), 4 * bit(39)), 4 * bit(39));
+    assert_int_equal(fixture_phys(&f, 512 * bit(39)), UINT64_MAX);
     fixture_close(&f);
 }
 
@@ -247,10 +220,10 @@ static void sv57_has_leaves_of_256t(void **state)
     (void)state;
     for (unsigned stage = 0; stage < 2; stage++) {
         assert_int_equal(open_width(&f, stages[stage], stage ? 59 : 57, PT_NAPOT_64K), 0);
-        map_ok(&f, bit(56), bit(55), bit(48), RW);
+        fixture_map_ok(&f, bit(56), bit(55), bit(48), RW);
         assert_int_equal(fixture_raw(&f, 4, bit(56)), bit(53) | 0xdf);
-        assert_int_equal(phys(&f, bit(56) + 0x123), bit(55) + 0x123);
-        assert_int_equal(map(&f, 0, UINT64_C(0xff) << 48, bit(49), RW), -ERANGE); /* beyond 56 bits */
+        assert_int_equal(fixture_phys(&f, bit(56) + 0x123), bit(55) + 0x123);
+        assert_int_equal(fixture_map(&f, 0, UINT64_C(0xff) << 48, bit(49), RW), -ERANGE); /* beyond 56 bits */
         fixture_close(&f);
     }
 }
@@ -278,18 +251,18 @@ static void cut_splits_runs_and_leaves(void **state)
 
     (void)state;
     fixture_init(&f, "riscv64");
-    map_ok(&f, 0x10000, 0x50010000, 0x10000, RW | PT_NOEXEC);
+    fixture_map_ok(&f, 0x10000, 0x50010000, 0x10000, RW | PT_NOEXEC);
     assert_int_equal(pt_cut(&f.pt, iova(0x13000)), 0);
     for (unsigned i = 0; i < 16; i++)
         assert_int_equal(fixture_raw(&f, 0, 0x10000 + i * 0x1000), 0x140040d7 + i * 0x400);
-    map_ok(&f, 0x200000, 0x8000200000, 0x200000, PT_READ);
+    fixture_map_ok(&f, 0x200000, 0x8000200000, 0x200000, PT_READ);
     assert_int_equal(pt_cut(&f.pt, iova(0x211000)), 0);
     assert_int_equal(fixture_raw(&f, 1, 0x200000) & 0x3ff, 1); /* a table */
     assert_int_equal(fixture_raw(&f, 0, 0x200000), UINT64_C(0x800000200008205b));
     assert_int_equal(fixture_raw(&f, 0, 0x210000), UINT64_C(0x000000200008405b));
     assert_int_equal(fixture_raw(&f, 0, 0x21f000), UINT64_C(0x0000002000087c5b));
     assert_int_equal(fixture_raw(&f, 0, 0x220000), UINT64_C(0x8000002000088000) | 0x205b);
-    assert_int_equal(phys(&f, 0x211fff), 0x8000211fff);
+    assert_int_equal(fixture_phys(&f, 0x211fff), 0x8000211fff);
     assert_int_equal(fixture_check(&f), 0);
     fixture_close(&f);
 }
@@ -302,7 +275,7 @@ static void there_is_no_dirty_tracking(void **state)
 
     (void)state;
     fixture_init(&f, "riscv64");
-    map_ok(&f, 0, 0, 0x1000, RW);
+    fixture_map_ok(&f, 0, 0, 0x1000, RW);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0)), -EOPNOTSUPP);
     assert_int_equal(pt_read_and_clear_dirty(&f.pt, iova(0), 0x1000, 0, NULL, NULL, &gather), -EOPNOTSUPP);
     fixture_close(&f);
@@ -330,9 +303,9 @@ static void items_that_are_wrong_are_reported(void **state)
         pt_item_t *leaf, *run, *large, *level1, *level3;
 
         fixture_init(&f, stages[stage]);
-        map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
-        map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
-        map_ok(&f, 0x200000, 0x600000, 0x200000, PT_READ | PT_NOEXEC);
+        fixture_map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
+        fixture_map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
+        fixture_map_ok(&f, 0x200000, 0x600000, 0x200000, PT_READ | PT_NOEXEC);
         assert_int_equal(fixture_check(&f), 0);
         leaf = fixture_slot(&f, 0, 0x1000);
         run = fixture_slot(&f, 0, 0x10000);
@@ -371,7 +344,7 @@ static void sizes_without_their_feature_are_reported(void **state)
 
     (void)state;
     assert_int_equal(open_width(&f, "riscv64", 48, PT_SIGN_EXTEND), 0);
-    map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
+    fixture_map_ok(&f, 0x10000, 0x50010000, 0x10000, RW);
     assert_int_equal(fixture_check(&f), 0);
     run = fixture_slot(&f, 0, 0x10000);
     for (unsigned i = 0; i < 16; i++) run[i] = UINT64_C(0x80000000140060df);

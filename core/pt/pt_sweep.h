@@ -148,14 +148,14 @@ static void note_samples(struct sweep *s)
         const uint64_t va = s->before.leaves[i].va + s->page - 1;
 
         s->samples[s->sample_count].va = va;
-        s->samples[s->sample_count++].pa = kunit_phys(s->f, va);
+        s->samples[s->sample_count++].pa = fixture_phys(s->f, va);
     }
 }
 
 static void check_samples(const struct sweep *s)
 {
     for (unsigned i = 0; i < s->sample_count; i++)
-        assert_int_equal(kunit_phys(s->f, s->samples[i].va), s->samples[i].pa);
+        assert_int_equal(fixture_phys(s->f, s->samples[i].va), s->samples[i].pa);
 }
 
 /* Is the table as afterwards in the first `bytes` of the range, and as before elsewhere? */
@@ -193,10 +193,10 @@ static void check_map_progress(const struct sweep *s, uint64_t n)
     assert_int_equal(s->now.tables + s->f->freed, s->before.tables + n); /* those that were made stay */
     assert_int_equal(s->now.top_level, s->after.top_level);
     assert_int_equal(s->f->tops, growth > 0);
-    assert_int_equal(kunit_phys(s->f, s->va + s->done), UINT64_MAX);
+    assert_int_equal(fixture_phys(s->f, s->va + s->done), UINT64_MAX);
     if (s->done == 0) return;
-    assert_int_equal(kunit_phys(s->f, s->va), s->pa);
-    assert_int_equal(kunit_phys(s->f, s->va + s->done - 1), s->pa + s->done - 1);
+    assert_int_equal(fixture_phys(s->f, s->va), s->pa);
+    assert_int_equal(fixture_phys(s->f, s->va + s->done - 1), s->pa + s->done - 1);
 }
 
 static void check_progress(struct sweep *s, const struct operation *operation, uint64_t n)
@@ -223,7 +223,7 @@ static void check_finished(struct sweep *s, int result)
     assert_int_equal(s->now.fingerprint, s->after.fingerprint);
     assert_int_equal(s->now.sum, s->after.sum);
     assert_int_equal(s->now.tables, s->after.tables);
-    if (s->undo_length > 0) assert_int_equal(kunit_unmap(s->f, s->undo_va, s->undo_length), s->undo_length);
+    if (s->undo_length > 0) assert_int_equal(fixture_unmap(s->f, s->undo_va, s->undo_length), s->undo_length);
     assert_int_equal(fixture_check(s->f), 0);
 }
 
@@ -309,7 +309,7 @@ static void start_leftover(struct sweep *s)
 
     for (unsigned i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
         map_page(s, offsets[i]);
-        assert_int_equal(kunit_unmap(s->f, s->base | offsets[i], s->page), s->page);
+        assert_int_equal(fixture_unmap(s->f, s->base | offsets[i], s->page), s->page);
     }
 }
 

@@ -4,36 +4,6 @@
 
 #define RW (PT_READ | PT_WRITE)
 
-/* Returns the errno; f->mapped is how far it got. */
-static int map(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    f->mapped = 7; /* must be set, not added to */
-    return pt_map_range(&f->pt, iova(va), hpa(pa), length, prot, &f->mapped);
-}
-
-static void map_ok(struct fixture *f, uint64_t va, uint64_t pa, uint64_t length, unsigned prot)
-{
-    assert_int_equal(map(f, va, pa, length, prot), 0);
-    assert_int_equal(f->mapped, length);
-}
-
-/* Unmap with a gather of its own, synced. */
-static uint64_t unmap(struct fixture *f, uint64_t va, uint64_t length)
-{
-    struct pt_gather gather = pt_gather_empty();
-    const uint64_t removed = pt_unmap_range(&f->pt, iova(va), length, &gather);
-
-    pt_gather_sync(&f->pt, &gather);
-    return removed;
-}
-
-static uint64_t phys(struct fixture *f, uint64_t va)
-{
-    hpa_t result = { 0 };
-
-    return pt_iova_to_phys(&f->pt, iova(va), &result) ? result.value : UINT64_MAX;
-}
-
 /* formats.md 1.1: every size 4K .. 2^51 except 512G, and the raw item of each. Both builds. */
 static void every_amdv1_leaf_size_has_the_item_of_the_manual(void **state)
 {
@@ -51,12 +21,12 @@ static void every_amdv1_leaf_size_has_the_item_of_the_manual(void **state)
             if (shift == 39) continue;
             if (run > 1) raw |= 0xe00 | (bit(shift - 13) - 1) << 12;
             fixture_init(&f, rows[row]);
-            map_ok(&f, 0, 0, bit(shift), RW);
+            fixture_map_ok(&f, 0, 0, bit(shift), RW);
             for (unsigned i = 0; i < run; i++)
                 assert_int_equal(fixture_raw(&f, level, (uint64_t)i << (12 + 9 * level)), raw);
             assert_int_equal(fixture_raw(&f, level, (uint64_t)run << (12 + 9 * level)), 0);
             assert_int_equal(fixture_check(&f), 0);
-            assert_int_equal(unmap(&f, 0, 1), bit(shift));
+            assert_int_equal(fixture_unmap(&f, 0, 1), bit(shift));
             fixture_close(&f);
         }
     }
@@ -78,7 +48,7 @@ static void check_examples(const char *engine, unsigned c_bit, const struct exam
         f.config.c_bit = c_bit;
         f.config.features |= PT_ENCRYPT_TABLES;
         assert_int_equal(pt_init(&f.pt, engine_find(engine), &f.config), 0);
-        map_ok(&f, e->va, e->pa, e->length, e->prot);
+        fixture_map_ok(&f, e->va, e->pa, e->length, e->prot);
         assert_int_equal(fixture_raw(&f, e->level, e->va), e->raw);
         assert_int_equal(fixture_check(&f), 0);
         fixture_close(&f);
@@ -135,7 +105,7 @@ static void table_items_name_their_level(void **state)
     fixture_open(&f, "amdv1");
     f.config.c_bit = 47;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, bit(60), 0x1000, 0x1000, RW);
+    fixture_map_ok(&f, bit(60), 0x1000, 0x1000, RW);
     for (unsigned level = 1; level <= 5; level++) {
         const uint64_t raw = fixture_raw(&f, level, bit(60));
 
@@ -152,10 +122,10 @@ static void a_512g_request_becomes_two_runs_of_256g(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0, 0, bit(39), RW);
+    fixture_map_ok(&f, 0, 0, bit(39), RW);
     assert_int_equal(fixture_raw(&f, 2, 0), UINT64_C(0x7000001ffffffe01));
     assert_int_equal(fixture_raw(&f, 2, bit(38)), UINT64_C(0x7000005ffffffe01));
-    assert_int_equal(unmap(&f, 0, bit(39)), bit(39));
+    assert_int_equal(fixture_unmap(&f, 0, bit(39)), bit(39));
     fixture_close(&f);
 }
 
@@ -183,7 +153,7 @@ static void every_refusal_has_its_errno_and_changes_nothing(void **state)
     (void)state;
     fixture_init(&f, "amdv1");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(map(&f, rows[i].va, rows[i].pa, rows[i].length, rows[i].prot), rows[i].error);
+        assert_int_equal(fixture_map(&f, rows[i].va, rows[i].pa, rows[i].length, rows[i].prot), rows[i].error);
         assert_int_equal(f.mapped, 0);
         assert_int_equal(f.pool.live_pages, 1);
     }
@@ -199,15 +169,15 @@ static void a_sign_extended_table_has_two_halves_and_a_hole(void **state)
     f.config.va_bits = 48;
     f.config.features |= PT_SIGN_EXTEND;
     assert_int_equal(pt_init(&f.pt, engine_find("x86_64"), &f.config), 0);
-    map_ok(&f, UINT64_C(0xffff800000000000), 0x2000, 0x1000, RW);
+    fixture_map_ok(&f, UINT64_C(0xffff800000000000), 0x2000, 0x1000, RW);
     assert_int_equal(fixture_raw(&f, 0, UINT64_C(0xffff800000000000)), 0x2067);
-    assert_int_equal(map(&f, UINT64_C(0x800000000000), 0x2000, 0x1000, RW), -ERANGE);
-    assert_int_equal(map(&f, UINT64_C(0x7ffffffff000), 0x2000, 0x2000, RW), -ERANGE);
-    map_ok(&f, UINT64_C(0x7ffffffff000), 0x2000, 0x1000, RW);
-    map_ok(&f, -UINT64_C(0x1000), 0x2000, 0x1000, RW);
-    assert_int_equal(phys(&f, UINT64_C(0xffff800000000abc)), 0x2abc);
-    assert_int_equal(phys(&f, UINT64_C(0x800000000abc)), UINT64_MAX);
-    assert_int_equal(unmap(&f, UINT64_C(0x7ffffffff000), 0x2000), 0);
+    assert_int_equal(fixture_map(&f, UINT64_C(0x800000000000), 0x2000, 0x1000, RW), -ERANGE);
+    assert_int_equal(fixture_map(&f, UINT64_C(0x7ffffffff000), 0x2000, 0x2000, RW), -ERANGE);
+    fixture_map_ok(&f, UINT64_C(0x7ffffffff000), 0x2000, 0x1000, RW);
+    fixture_map_ok(&f, -UINT64_C(0x1000), 0x2000, 0x1000, RW);
+    assert_int_equal(fixture_phys(&f, UINT64_C(0xffff800000000abc)), 0x2abc);
+    assert_int_equal(fixture_phys(&f, UINT64_C(0x800000000abc)), UINT64_MAX);
+    assert_int_equal(fixture_unmap(&f, UINT64_C(0x7ffffffff000), 0x2000), 0);
     assert_int_equal(fixture_check(&f), 0);
     fixture_close(&f);
 }
@@ -219,13 +189,13 @@ static void a_leaf_in_the_way_stops_the_map_where_it_is(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x5000, 0x9000, 0x1000, RW);
-    assert_int_equal(map(&f, 0x1000, 0x1000, 0x8000, RW), -EADDRINUSE);
+    fixture_map_ok(&f, 0x5000, 0x9000, 0x1000, RW);
+    assert_int_equal(fixture_map(&f, 0x1000, 0x1000, 0x8000, RW), -EADDRINUSE);
     assert_int_equal(f.mapped, 0x3000);
-    assert_int_equal(phys(&f, 0x3fff), 0x3fff);
-    assert_int_equal(phys(&f, 0x5000), 0x9000);
-    assert_int_equal(phys(&f, 0x4000), UINT64_MAX);
-    assert_int_equal(unmap(&f, 0x1000, f.mapped), f.mapped);
+    assert_int_equal(fixture_phys(&f, 0x3fff), 0x3fff);
+    assert_int_equal(fixture_phys(&f, 0x5000), 0x9000);
+    assert_int_equal(fixture_phys(&f, 0x4000), UINT64_MAX);
+    assert_int_equal(fixture_unmap(&f, 0x1000, f.mapped), f.mapped);
     fixture_close(&f);
 }
 
@@ -236,18 +206,18 @@ static void unmap_removes_whole_leaves_up_to_the_first_hole(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x800000, 0x800000, 0x400000, RW);
-    assert_int_equal(unmap(&f, 0x801000, 0x1000), 0);
-    assert_int_equal(unmap(&f, 0xa00000, 0x200000), 0);
-    assert_int_equal(unmap(&f, 0x800000, 0x1000), 0x400000);
+    fixture_map_ok(&f, 0x800000, 0x800000, 0x400000, RW);
+    assert_int_equal(fixture_unmap(&f, 0x801000, 0x1000), 0);
+    assert_int_equal(fixture_unmap(&f, 0xa00000, 0x200000), 0);
+    assert_int_equal(fixture_unmap(&f, 0x800000, 0x1000), 0x400000);
     assert_int_equal(f.first.value, 0x800000); /* CVE-2026-31735: the gather covers what went, not what was asked */
     assert_int_equal(f.last.value, 0xbfffff);
-    map_ok(&f, 0x1000, 0x10000, 0x1000, RW);
-    map_ok(&f, 0x2000, 0x20000, 0x1000, RW);
-    map_ok(&f, 0x4000, 0x40000, 0x1000, RW);
-    assert_int_equal(unmap(&f, 0x1000, 0x1001), 0x2000);
-    assert_int_equal(unmap(&f, 0x3000, 0x2000), 0);
-    assert_int_equal(unmap(&f, 0x4000, 1), 0x1000);
+    fixture_map_ok(&f, 0x1000, 0x10000, 0x1000, RW);
+    fixture_map_ok(&f, 0x2000, 0x20000, 0x1000, RW);
+    fixture_map_ok(&f, 0x4000, 0x40000, 0x1000, RW);
+    assert_int_equal(fixture_unmap(&f, 0x1000, 0x1001), 0x2000);
+    assert_int_equal(fixture_unmap(&f, 0x3000, 0x2000), 0);
+    assert_int_equal(fixture_unmap(&f, 0x4000, 1), 0x1000);
     fixture_close(&f);
 }
 
@@ -274,7 +244,7 @@ static void a_full_table_is_freed_after_its_sync_a_sparse_one_stays(void **state
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0, 0x1000, 0x200000, RW);
+    fixture_map_ok(&f, 0, 0x1000, 0x200000, RW);
     assert_int_equal(f.pool.live_pages, 3);
     assert_int_equal(pt_unmap_range(&f.pt, iova(0), 0x200000, &gather), 0x200000);
     assert_int_equal(f.pool.live_pages, 3);
@@ -282,12 +252,12 @@ static void a_full_table_is_freed_after_its_sync_a_sparse_one_stays(void **state
     pt_gather_sync(&f.pt, &gather);
     assert_int_equal(f.pool.live_pages, 2);
     assert_int_equal(f.freed, 1);
-    map_ok(&f, 0x200000, 0x1000, 0x1000, RW);
-    assert_int_equal(unmap(&f, 0x200000, 0x200000), 0x1000);
+    fixture_map_ok(&f, 0x200000, 0x1000, 0x1000, RW);
+    assert_int_equal(fixture_unmap(&f, 0x200000, 0x200000), 0x1000);
     assert_int_equal(f.pool.live_pages, 3);
-    map_ok(&f, 0, 0x1000, 0x200000, RW);
-    assert_int_equal(unmap(&f, 0, 0x100000), 0x100000);
-    assert_int_equal(unmap(&f, 0x100000, 0x100000), 0x100000);
+    fixture_map_ok(&f, 0, 0x1000, 0x200000, RW);
+    assert_int_equal(fixture_unmap(&f, 0, 0x100000), 0x100000);
+    assert_int_equal(fixture_unmap(&f, 0x100000, 0x100000), 0x100000);
     assert_int_equal(f.pool.live_pages, 4); /* emptied by two calls: stays */
     fixture_close(&f);
 }
@@ -298,13 +268,13 @@ static void a_large_leaf_replaces_empty_tables_with_one_sync(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x400000, 0x1000, 0x1000, RW);
-    map_ok(&f, 0x600000, 0x1000, 0x1000, RW);
-    assert_int_equal(unmap(&f, 0x400000, 0x1000), 0x1000);
-    assert_int_equal(unmap(&f, 0x600000, 0x1000), 0x1000);
+    fixture_map_ok(&f, 0x400000, 0x1000, 0x1000, RW);
+    fixture_map_ok(&f, 0x600000, 0x1000, 0x1000, RW);
+    assert_int_equal(fixture_unmap(&f, 0x400000, 0x1000), 0x1000);
+    assert_int_equal(fixture_unmap(&f, 0x600000, 0x1000), 0x1000);
     assert_int_equal(f.pool.live_pages, 4);
     f.syncs = 0;
-    map_ok(&f, 0x400000, 0x400000, 0x400000, RW);
+    fixture_map_ok(&f, 0x400000, 0x400000, 0x400000, RW);
     assert_int_equal(f.syncs, 1);
     assert_int_equal(f.first.value, 0x400000);
     assert_int_equal(f.last.value, 0x7fffff);
@@ -321,8 +291,8 @@ static void no_gaps_syncs_before_a_disjoint_range(void **state)
     fixture_open(&f, "amdv1");
     f.config.features |= PT_FLUSH_RANGE_NO_GAPS;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, 0x1000, 0x1000, 0x2000, RW);
-    map_ok(&f, 0x9000, 0x1000, 0x1000, RW);
+    fixture_map_ok(&f, 0x1000, 0x1000, 0x2000, RW);
+    fixture_map_ok(&f, 0x9000, 0x1000, 0x1000, RW);
     pt_unmap_range(&f.pt, iova(0x1000), 0x1000, &gather);
     pt_unmap_range(&f.pt, iova(0x2000), 0x1000, &gather);
     assert_int_equal(f.syncs, 0); /* they touch */
@@ -352,14 +322,14 @@ static void every_failing_allocation_leaves_exact_progress(void **state)
 
         fixture_init(&f, "amdv1");
         f.pool.allocations_left = failures;
-        error = map(&f, start, 0x1000, length, RW);
+        error = fixture_map(&f, start, 0x1000, length, RW);
         mapped = f.mapped;
         assert_true(error ? error == -ENOMEM && mapped < length : mapped == length);
         assert_int_equal(mapped % 0x200000, 0);
         for (uint64_t at = 0; at < length; at += 0x1000)
-            assert_int_equal(phys(&f, start + at), at < mapped ? 0x1000 + at : UINT64_MAX);
+            assert_int_equal(fixture_phys(&f, start + at), at < mapped ? 0x1000 + at : UINT64_MAX);
         f.pool.allocations_left = POOL_NO_LIMIT;
-        if (error) map_ok(&f, start + mapped, 0x1000 + mapped, length - mapped, RW);
+        if (error) fixture_map_ok(&f, start + mapped, 0x1000 + mapped, length - mapped, RW);
         assert_int_equal(fixture_check(&f), 0);
         fixture_close(&f);
         failures += error != 0;
@@ -375,8 +345,8 @@ static void page_sizes_limit_what_a_map_uses(void **state)
     (void)state;
     fixture_init(&f, "amdv1");
     assert_int_equal(pt_set_page_sizes(&f.pt, bit(21) | bit(30)), 0);
-    assert_int_equal(map(&f, 0x1000, 0x1000, 0x1000, RW), -ENXIO); /* no 4K: also not on a short path */
-    map_ok(&f, 0x400000, 0x400000, 0x400000, RW);
+    assert_int_equal(fixture_map(&f, 0x1000, 0x1000, 0x1000, RW), -ENXIO); /* no 4K: also not on a short path */
+    fixture_map_ok(&f, 0x400000, 0x400000, 0x400000, RW);
     assert_int_equal(fixture_raw(&f, 1, 0x400000), UINT64_C(0x7000000000400001));
     assert_int_equal(pt_set_page_sizes(&f.pt, bit(12)), -EINVAL);
     assert_int_equal(pt_map_pages(&f.pt, iova(0), hpa(0), 0x1000, 1, RW, &f.mapped), -ENXIO);
@@ -408,7 +378,7 @@ static void a_dirty_run_is_reported_and_cleaned_as_a_whole(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x10000, 0x10000, 0x10000, RW);
+    fixture_map_ok(&f, 0x10000, 0x10000, 0x10000, RW);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0x1f000)), 0);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0x30000)), -ENOENT);
     assert_int_equal(pt_read_and_clear_dirty(&f.pt, iova(0), 0x100000, PT_DIRTY_NO_CLEAR, log_dirty, &log, &gather), 0);
@@ -453,15 +423,15 @@ static void cut_gives_the_greedy_layout_on_both_sides(void **state)
 
         fixture_init(&cut, rows[i].engine);
         fixture_init(&twin, rows[i].engine);
-        map_ok(&cut, va, length, length, RW);
+        fixture_map_ok(&cut, va, length, length, RW);
         assert_int_equal(pt_cut(&cut.pt, iova(va + at)), 0);
-        map_ok(&twin, va, length, at, RW);
-        map_ok(&twin, va + at, length + at, length - at, RW);
+        fixture_map_ok(&twin, va, length, at, RW);
+        fixture_map_ok(&twin, va + at, length + at, length - at, RW);
         assert_int_equal(fixture_fingerprint(&cut), fixture_fingerprint(&twin));
         assert_int_equal(cut.pool.live_pages, twin.pool.live_pages);
         assert_int_equal(fixture_check(&cut), 0);
-        assert_int_equal(unmap(&cut, va + at, length - at), length - at);
-        assert_int_equal(unmap(&cut, va, at), at);
+        assert_int_equal(fixture_unmap(&cut, va + at, length - at), length - at);
+        assert_int_equal(fixture_unmap(&cut, va, at), at);
         fixture_close(&cut);
         fixture_close(&twin);
     }
@@ -473,7 +443,7 @@ static void cut_refuses_what_it_must(void **state)
 
     (void)state;
     fixture_init(&f, "amdv1");
-    map_ok(&f, 0x200000, 0x200000, 0x200000, RW);
+    fixture_map_ok(&f, 0x200000, 0x200000, 0x200000, RW);
     assert_int_equal(pt_cut(&f.pt, iova(0x200800)), -ENXIO);
     assert_int_equal(pt_cut(&f.pt, iova(0x400000)), -ENOENT);
     assert_int_equal(pt_cut(&f.pt, iova(bit(60))), -ENOENT);
@@ -493,7 +463,7 @@ static void cut_carries_attributes_and_dirtiness(void **state)
     fixture_open(&f, "amdv1");
     f.config.c_bit = 47;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, 0x400000, 0x400000, 0x400000, PT_READ);
+    fixture_map_ok(&f, 0x400000, 0x400000, 0x400000, PT_READ);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0x700000)), 0);
     assert_int_equal(pt_cut(&f.pt, iova(0x401000)), 0);
     assert_int_equal(fixture_raw(&f, 0, 0x400000), UINT64_C(0x3000800000400041));
@@ -513,14 +483,14 @@ static void small_va_is_the_answer_of_linux_7_2(void **state)
     f.config.features |= PT_SMALL_VA;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
     assert_int_equal(f.pt.page_sizes, UINT64_C(0x1fffff000)); /* nothing larger than the VA space */
-    map_ok(&f, 0, 0, bit(32), RW);
-    assert_int_equal(map(&f, bit(32), 0, 0x1000, RW), -ERANGE);
+    fixture_map_ok(&f, 0, 0, bit(32), RW);
+    assert_int_equal(fixture_map(&f, bit(32), 0, 0x1000, RW), -ERANGE);
     fixture_close(&f);
     fixture_open(&f, "amdv1");
     f.config.top_level = 5;
     f.config.features |= PT_SMALL_VA;
     assert_int_equal(pt_init(&f.pt, engine_find("amdv1"), &f.config), 0);
-    map_ok(&f, -UINT64_C(0x1000), 0x1000, 0x1000, RW);
+    fixture_map_ok(&f, -UINT64_C(0x1000), 0x1000, 0x1000, RW);
     assert_int_equal(f.tops, 0);
     assert_int_equal(fixture_check(&f), 0);
     fixture_close(&f);
@@ -536,12 +506,12 @@ static void a_walker_that_does_not_snoop_gets_its_write_backs(void **state)
     f.config.features |= PT_DMA_INCOHERENT;
     assert_int_equal(pt_init(&f.pt, engine_find("x86_64"), &f.config), 0);
     assert_int_equal(f.flushes, 1);
-    map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
+    fixture_map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
     assert_int_equal(f.flushes, 1 + 3 * 2 + 1);
     assert_int_equal(f.flush_offset, 8);
     assert_int_equal(f.flush_length, 8);
     assert_int_equal(fixture_raw(&f, 3, 0) & 0xfff, 0x227);
-    map_ok(&f, 0x2000, 0x6000, 0x3000, RW);
+    fixture_map_ok(&f, 0x2000, 0x6000, 0x3000, RW);
     assert_int_equal(f.flushes, 9);
     assert_int_equal(f.flush_offset, 0x10);
     assert_int_equal(f.flush_length, 0x18);
@@ -556,13 +526,13 @@ static void the_layouts_that_broke_kernels_are_right(void **state)
 
     (void)state;
     fixture_init(&f, "x86_64");
-    map_ok(&f, UINT64_C(0x3fe400000), UINT64_C(0x3fe400000), UINT64_C(0xc2200000), RW);
+    fixture_map_ok(&f, UINT64_C(0x3fe400000), UINT64_C(0x3fe400000), UINT64_C(0xc2200000), RW);
     assert_int_equal(fixture_raw(&f, 1, UINT64_C(0x3fe400000)), UINT64_C(0x3fe4000e7));
     assert_int_equal(fixture_raw(&f, 2, UINT64_C(0x400000000)), UINT64_C(0x4000000e7));
     assert_int_equal(fixture_raw(&f, 1, UINT64_C(0x4c0400000)), UINT64_C(0x4c04000e7));
-    assert_int_equal(unmap(&f, UINT64_C(0x3fe400000), UINT64_C(0xc2200000)), UINT64_C(0xc2200000));
-    map_ok(&f, 0xfef80000, UINT64_C(0x208b95d000), 0x20000, RW);
-    assert_int_equal(phys(&f, 0xfef9ffff), UINT64_C(0x208b97cfff));
+    assert_int_equal(fixture_unmap(&f, UINT64_C(0x3fe400000), UINT64_C(0xc2200000)), UINT64_C(0xc2200000));
+    fixture_map_ok(&f, 0xfef80000, UINT64_C(0x208b95d000), 0x20000, RW);
+    assert_int_equal(fixture_phys(&f, 0xfef9ffff), UINT64_C(0x208b97cfff));
     fixture_close(&f);
 }
 

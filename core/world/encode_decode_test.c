@@ -75,9 +75,9 @@ static void on_hardware_reads_what_the_engine_wrote(struct fixture *f, const str
 
         if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
         for (unsigned prot = 0; prot < 64; prot++) {
-            if (kunit_map(f, va, 0, bit(shift), prot) != 0) continue;
+            if (fixture_map(f, va, 0, bit(shift), prot) != 0) continue;
             check_run(f, config, va, shift, prot);
-            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+            assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
         }
     }
 }
@@ -98,7 +98,7 @@ static void on_hardware_reads_every_address_bit(struct fixture *f, const struct 
             assert_int_equal(look(&walked, va + low_mask(shift), IOMMU_READ).address, bit(b) + low_mask(shift));
             assert_int_equal(look(&walked, va, IOMMU_READ).shift, shift);
             physmem_destroy(&walked.memory);
-            assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+            assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
         }
     }
 }
@@ -176,7 +176,7 @@ static void on_every_reserved_bit_faults(struct fixture *f, const struct kunit_c
             found = kunit_find(f, va, level);
             check_reserved(f, config, &found, va, reserved_bits(config->format, level, 0));
         }
-        assert_int_equal(kunit_unmap(f, va, bit(shift)), bit(shift));
+        assert_int_equal(fixture_unmap(f, va, bit(shift)), bit(shift));
     }
 }
 KUNIT_TEST(every_reserved_bit_faults)

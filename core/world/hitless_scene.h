@@ -265,7 +265,7 @@ static inline void scene_open(struct scene *s, const struct engine *engine, cons
     s->pa = shift + 1 <= config->oa_bits ? bit(shift) & low_mask(config->oa_bits) : 0;
     s->has_below = place >= s->granule;
     s->has_above = kunit_last(config) - place >= low_mask(shift) + s->granule;
-    if (s->has_below && kunit_map(&s->f, s->va - s->granule, 5 * s->granule, s->granule, PT_READ) != 0)
+    if (s->has_below && fixture_map(&s->f, s->va - s->granule, 5 * s->granule, s->granule, PT_READ) != 0)
         kunit_map_ok(&s->f, s->va - s->granule, 5 * s->granule, s->granule);
     if (s->has_above) kunit_map_ok(&s->f, end_of(s) + 1, 7 * s->granule, s->granule);
 }

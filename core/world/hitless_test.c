@@ -49,7 +49,7 @@ struct action {
 
 static int map_leaf(struct scene *s)
 {
-    return kunit_map(&s->f, s->va, s->pa, bit(s->shift), RW);
+    return fixture_map(&s->f, s->va, s->pa, bit(s->shift), RW);
 }
 
 static bool is_page(const struct scene *s)
@@ -61,7 +61,7 @@ static bool is_page(const struct scene *s)
 static int map_pages(struct scene *s)
 {
     if (is_page(s) || bit(s->shift) / s->granule > PAGES_MAX) return NOT_HERE;
-    return kunit_map(&s->f, s->va, s->pa + s->granule, bit(s->shift), RW);
+    return fixture_map(&s->f, s->va, s->pa + s->granule, bit(s->shift), RW);
 }
 
 static int can_map_pages(struct scene *s)
@@ -73,13 +73,13 @@ static int leave_empty_tables(struct scene *s)
 {
     if (is_page(s)) return NOT_HERE;
     kunit_map_ok(&s->f, s->va, 0, s->granule);
-    return kunit_unmap(&s->f, s->va, s->granule) == s->granule ? 0 : -EIO;
+    return fixture_unmap(&s->f, s->va, s->granule) == s->granule ? 0 : -EIO;
 }
 
 static int block_middle(struct scene *s)
 {
     if (can_map_pages(s) != 0) return NOT_HERE;
-    return kunit_map(&s->f, s->va + bit(s->shift - 1), 3 * s->granule, s->granule, RW);
+    return fixture_map(&s->f, s->va + bit(s->shift - 1), 3 * s->granule, s->granule, RW);
 }
 
 static int map_pages_until_blocked(struct scene *s)
@@ -89,7 +89,7 @@ static int map_pages_until_blocked(struct scene *s)
 
 static int unmap_all(struct scene *s)
 {
-    return kunit_unmap(&s->f, s->va, bit(s->shift)) == bit(s->shift) ? 0 : -EIO;
+    return fixture_unmap(&s->f, s->va, bit(s->shift)) == bit(s->shift) ? 0 : -EIO;
 }
 
 /* The lower half without its first page. */
@@ -98,7 +98,7 @@ static int unmap_part(struct scene *s)
     const uint64_t length = bit(s->shift - 1) - s->granule;
 
     if (length == 0) return 0;
-    return kunit_unmap(&s->f, s->va + s->granule, length) == length ? 0 : -EIO;
+    return fixture_unmap(&s->f, s->va + s->granule, length) == length ? 0 : -EIO;
 }
 
 static int map_leaf_to_split(struct scene *s)
