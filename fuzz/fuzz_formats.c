@@ -20,6 +20,7 @@
 #include "iommu/iommu.h"
 #include "pt/engine.h"
 #include "pt/pt_check.h"
+#include "pt/recorder.h"
 #include "script/script.h"
 
 #include <errno.h>
@@ -69,11 +70,13 @@ static struct {
 
 static struct row rows[ROWS_MAX];
 static unsigned row_count;
+static struct recorder_set recorders; /* for scripts/matrix */
 
 static void print_counters(void)
 {
     fprintf(stderr, "mapproof: execs=%" PRIu64 " ops=%" PRIu64 " findings=0\n", counters.execs, counters.ops);
     fprintf(stderr, "mapproof: formats=%u ops_refused=%" PRIu64 "\n", row_count, counters.refused);
+    recorder_print(&recorders, "fuzz", NUMBER_CALLS, stderr);
 }
 
 __attribute__((format(printf, 3, 4))) static _Noreturn void differ(const struct run *run, const struct row *row,
@@ -139,6 +142,7 @@ static void begin_row(struct row *row)
     config.hooks = &hooks;
     config.context = row;
     CHECK(pt_init(&row->pt, row->engine, &config) == 0);
+    if (getenv("MAPPROOF_RAN")) recorder_attach(&recorders, &row->pt);
     pt_get_info(&row->pt, &info);
     row->walk = (struct iommu_table){ .walker = iommu_find_walker(row->engine->format),
                                       .root = info.top.value,

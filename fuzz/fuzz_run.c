@@ -4,6 +4,7 @@
 #include "fuzz_end.h"
 
 #include "base/fault.h"
+#include "pt/recorder.h"
 #include "script/script.h"
 
 #include <inttypes.h>
@@ -25,6 +26,7 @@ static struct {
 static const struct fuzz_target *running;
 static struct world *world;
 static struct timespec started;
+static struct recorder_set recorders; /* for scripts/matrix */
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
@@ -35,6 +37,7 @@ static void print_counters(void)
     fprintf(stderr, "mapproof: worlds_refused=%" PRIu64 " ops_skipped=%" PRIu64 " ops_refused=%" PRIu64 "\n",
             counters.worlds_refused, counters.skipped, counters.refused);
     if (running->print) running->print();
+    recorder_print(&recorders, "fuzz", NUMBER_CALLS, stderr);
 }
 
 static void start(const struct fuzz_target *target)
@@ -140,9 +143,11 @@ void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t size
     if (!world) start(target);
     counters.execs++;
     world_use_engine(world, fuzz_engine_name(&ops[0]));
-    if (world_begin(world, &ops[0], message, sizeof(message)) == 0)
+    if (world_begin(world, &ops[0], message, sizeof(message)) == 0) {
+        if (getenv("MAPPROOF_RAN")) world_record(world, &recorders);
         run_ops(ops, count);
-    else
+    } else {
         counters.worlds_refused++;
+    }
     fuzz_end_if_asked();
 }

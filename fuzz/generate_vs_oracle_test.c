@@ -22,6 +22,8 @@ struct run {
     uint64_t applied, skipped, refused, walks;
 };
 
+static struct recorder_set recorders; /* for scripts/matrix */
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
@@ -76,6 +78,7 @@ static bool run_script(struct run *run)
     char message[256];
 
     if (world_begin(run->world, &run->ops[0], message, sizeof(message)) != 0) return false;
+    if (getenv("MAPPROOF_RAN")) world_record(run->world, &recorders);
     for (size_t i = 1; i < run->count; i++) {
         struct world_outcome outcome;
 
@@ -131,6 +134,7 @@ static void every_format_does_what_the_oracle_says_on_drawn_scripts(void **state
 {
     (void)state;
     for (unsigned format = 0; op_format_name(format); format++) run_seeds(format, 1000 * (1 + format), NULL);
+    recorder_print(&recorders, "oracle", NUMBER_CALLS, stdout);
 }
 
 static void vector_engines_do_the_same_as_general_ones(void **state)

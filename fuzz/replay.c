@@ -4,11 +4,12 @@
  * Files are records or text scripts, told apart by content (script_is_text); with REPLAY_BYTES, which targets that take
  * bytes are built with, they run as they are. Folders are read to the bottom, in the
  * order of names; names that start with a dot and *.md are left out. Prints each name before it runs, then
- * `Tested N files`. Exit 0: all ran. 1: a file or folder could not be read, or there was none. 2: bad usage, or a text
- * that does not parse. A difference aborts inside the target.
+ * `Tested N files`, drawn inputs among them. Exit 0: all ran. 1: a file or folder could not be read, or there was none.
+ * 2: bad usage, or a text that does not parse. A difference aborts inside the target.
  */
 #include "fuzz.h"
 
+#include "base/random.h"
 #include "script/script.h"
 
 #include <dirent.h>
@@ -140,13 +141,49 @@ static void run_path(const char *path, unsigned depth)
     free(entries);
 }
 
+#if !REPLAY_BYTES
+/* False: `count` is no number. */
+static bool run_drawn(const char *count)
+{
+    char *end;
+    const unsigned long inputs = strtoul(count, &end, 10);
+
+    for (unsigned long seed = 1; seed <= inputs; seed++) {
+        struct random random = random_seeded(seed);
+        struct op ops[FUZZ_OPS_MAX];
+        uint8_t records[FUZZ_BYTES_MAX];
+        const size_t drawn = script_generate_for(&random, fuzz_theme, ops, FUZZ_OPS_MAX);
+
+        LLVMFuzzerTestOneInput(records, script_encode(ops, drawn, records, sizeof(records)));
+        totals.files++;
+    }
+    return inputs > 0 && *end == '\0';
+}
+#else
+static bool run_drawn(const char *count)
+{
+    (void)count;
+    return false;
+}
+#endif
+
+static int usage(const char *name)
+{
+    fprintf(stderr, "usage: %s %sFILE|FOLDER...\n", name, REPLAY_BYTES ? "" : "[--drawn=N] ");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2 || argv[1][0] == '-') {
-        fprintf(stderr, "usage: %s FILE|FOLDER...\n", argv[0]);
-        return 2;
+    const char option[] = "--drawn=";
+    int first = 1;
+
+    if (argc > 1 && strncmp(argv[1], option, strlen(option)) == 0) {
+        if (!run_drawn(argv[1] + strlen(option))) return usage(argv[0]);
+        first = 2;
     }
-    for (int i = 1; i < argc; i++) run_path(argv[i], 0);
+    if (argc < 2 || (first < argc && argv[first][0] == '-')) return usage(argv[0]);
+    for (int i = first; i < argc; i++) run_path(argv[i], 0);
     printf("Tested %u files\n", totals.files);
     if (totals.files == 0) fprintf(stderr, "%s: nothing to test\n", argv[0]);
     if (totals.malformed) return 2;

@@ -17,6 +17,9 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 from nightlylib import schema  # noqa: E402
 from nightlylib.modes import COUNTS, FUZZ_TARGETS, QUICK_CASES  # noqa: E402
+from result_case import load_script  # noqa: E402
+
+matrix_script = load_script("matrix")
 
 NOT_WRITTEN = set() if os.path.exists(os.path.join(HERE, "gate-rates.json")) else {"gate"}
 
@@ -106,7 +109,22 @@ case $0 in
 esac
 [[ $STAND_IN != test-fails || $0 != *decode* ]] || exit 1
 """
-RAN_BY = ["pt_kunit_format_test", "pt_kunit_iommu_test", "encode_decode_test", "generate_vs_oracle_test", "world_nested_test"]
+
+
+def operations():
+    """hitless_test says what all programs would say of operations."""
+    lines = [
+        f"did {evidence} {format} {operation} 3"
+        for format in ("amdv1", "x86_64")
+        for operation in matrix_script.OPERATIONS
+        for evidence in matrix_script.EVIDENCE
+        if not matrix_script.reason_of(format, operation, evidence)
+    ]
+    said = "\n".join([*lines, "hitless: 700 stores observed"])
+    return f"#!/bin/bash\ncat <<'END' | if [[ $STAND_IN == no-fuzz ]]; then grep -v 'fuzz x86_64 cut'; else cat; fi\n{said}\nEND\n"
+
+
+RAN_BY = set(matrix_script.programs()) - {"mapproof-bench", "hitless_test"}
 CTEST = r"""#!/bin/sh
 echo "  Test #1: golden_amdv1-4k"
 echo "  Test #2: golden_x86_64-47"
@@ -128,6 +146,7 @@ class Case(unittest.TestCase):
             ("bin/hyperfine", HYPERFINE),
             ("bin/ctest", CTEST),
             *((f"build/release/{name}", RAN) for name in RAN_BY),
+            ("build/release/hitless_test", operations()),
             *((f"build/fuzz/{target}", FUZZ) for target in FUZZ_TARGETS),
         ):
             self.stand_in(path, text)
@@ -196,6 +215,8 @@ class WholeRunTest(Case):
         self.assertEqual(matrix["rows"], ["amdv1-l2", "x86_64-47"])
         self.assertEqual(matrix["columns"], ["format", "iommu", "golden", "oracle", "nested", "bench"])
         self.assertEqual(matrix["cells"], [[1, 1, 1, 200, 1, 7], [1, 1, 1, 200, 1, 1]])
+        self.assertEqual(matrix["operations"]["formats"], ["amdv1", "x86_64"])
+        self.assertEqual(matrix["operations"]["totals"], {"points": 0, "stores": 700})
         self.assertIn("2 configurations of 2 formats, 6 columns: no hole", self.read(self.out, "index.html"))
 
     def test_a_quick_run_leaves_the_matrix_out_where_its_tests_are_not_built(self):
@@ -295,6 +316,11 @@ class WrongTest(Case):
         self.expect("matrix-hole", "matrix", "hole: x86_64-47: iommu")
         text = self.read(self.out, "index.html")
         self.assertIn("Something is wrong; formats: failed", text)
+        self.assertIn("Holes in the matrix", text[: text.index("<main")])
+
+    def test_a_hole_in_the_matrix_of_operations_exits_1_and_shows_on_the_first_screen(self):
+        self.expect("no-fuzz", "matrix", "hole: x86_64: cut: fuzz")
+        text = self.read(self.out, "index.html")
         self.assertIn("Holes in the matrix", text[: text.index("<main")])
 
     def test_a_test_of_the_matrix_that_fails_exits_1(self):

@@ -267,7 +267,7 @@ class FormatsTest(ResultCase):
     def test_the_table_is_the_matrix_of_the_json(self):
         first, section = self.shown()
         matrix = self.result["matrix"]
-        rows = Page(section).rows
+        rows = Page(section[: section.index("<h3")]).rows
         self.assertEqual(len(rows), 1 + len(matrix["rows"]))
         self.assertEqual([len(row) for row in rows], [1 + len(matrix["columns"])] * len(rows))
         self.assertEqual(rows[0][:4], ["configuration", "init", "best pgsize", "map simple"])
@@ -304,6 +304,53 @@ class FormatsTest(ResultCase):
         for each in ("x86_64-48sx: test_map_simple", "other: no configuration", "encode_decode_test: failed"):
             self.assertIn(f"<li>{each}</li>", section)
         self.assertIn('Holes in the matrix</a></dt><dd><b class="worse">2</b>', first)
+
+    def operations(self):
+        """(first screen, all from the heading Operations to the end of the section)."""
+        first, section = self.shown()
+        return first, section[section.index('<h3 id="operations"') :]
+
+    def test_the_table_of_operations_is_that_of_the_json(self):
+        _, section = self.operations()
+        matrix = self.result["matrix"]["operations"]
+        summary, whole = section[: section.index("<details")], section[section.index("<details") :]
+        rows = Page(whole).rows
+        self.assertEqual(len(rows), 1 + len(matrix["formats"]) * len(matrix["operations"]))
+        self.assertEqual(rows[0], ["operation", "unit", "oracle", "fuzz", "hitless", "failure sweep", "bench"])
+        values = iter(rows[1:])
+        for index, operation in enumerate(matrix["operations"]):
+            for format, cells in zip(matrix["formats"], matrix["cells"]):
+                self.assertEqual(next(values), [f"{operation} {format}", *(page_text.number(each) if each != "-" else "-" for each in cells[index])])
+        rows = Page(summary).rows
+        self.assertEqual(len(rows), 1 + len(matrix["operations"]))
+        least = min(cells[0][0] for cells in matrix["cells"])
+        self.assertEqual(rows[1][:2], ["map", f"all, {least} or more"])
+        self.assertIn("cannot be", rows[5])
+        self.assertIn("12 operations on 5 formats: no hole; 9\u202f602 failure points swept", section)
+        self.assertNotIn('class="hole"', section)
+        self.assertNotIn("k-lost", section)
+
+    def test_the_reason_of_what_no_operation_can_have_stands_once(self):
+        _, section = self.operations()
+        self.assertEqual(section.count("stores nothing</dd>"), 1)
+        self.assertIn("<dt>- iova_to_phys: hitless of every format</dt>", section)
+
+    def test_holes_of_operations_are_red_listed_and_on_the_first_screen(self):
+        def hole(matrix):
+            matrix["operations"]["cells"][2][0][1] = 0
+            matrix["operations"]["holes"].append("riscv64_s2: map: oracle")
+
+        self.change("matrix", hole)
+        first, section = self.operations()
+        self.assertIn('<td class="k-lost">hole: 4 of 5</td>', section)
+        self.assertIn('<td data-v="0" class="hole">0<span class="hidden"> hole</span></td>', section)
+        self.assertIn("<li>riscv64_s2: map: oracle</li>", section)
+        self.assertIn("12 operations on 5 formats: 1 hole;", section)
+        self.assertIn('Holes in the matrix</a></dt><dd><b class="worse">1</b>', first)
+
+    def test_a_matrix_without_operations_has_no_such_table(self):
+        self.change("matrix", lambda matrix: matrix.pop("operations"))
+        self.assertNotIn('id="operations"', self.shown()[1])
 
     def test_a_result_without_a_matrix_has_no_section_and_no_link(self):
         self.change("run", lambda run: run["files"].pop("matrix"))
@@ -342,6 +389,8 @@ class SafetyTest(ResultCase):
             it["rows"][0] = it["formats"][0] = it["columns"][0] = it["reasons"][0]["reason"] = HOSTILE
             it["cells"][0][1], it["failed"] = 0, [HOSTILE]
             it["holes"].append(f"{HOSTILE}: {it['columns'][1]}")
+            it["operations"]["holes"].append(HOSTILE)
+            it["operations"]["reasons"][0]["reason"] = HOSTILE
 
         self.change("matrix", matrix)
 

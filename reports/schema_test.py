@@ -101,6 +101,22 @@ class FilesTest(unittest.TestCase):
                 self.refused("matrix", change, message)
                 shutil.copy(os.path.join(FIXTURE, "matrix.json"), self.folder)
 
+    def test_the_operations_of_a_matrix(self):
+        for change, message in (
+            (lambda it: it.pop("evidence"), "operations: evidence is None"),
+            (lambda it: it["totals"].pop("stores"), "operations.totals: stores is None"),
+            (lambda it: it["cells"].pop(), "operations: formats and cells differ in number"),
+            (lambda it: it["cells"][1].pop(), "operations: x86_64 has not a row for each operation"),
+            (lambda it: it["cells"][0][2].pop(), "operations: amdv1: map_list has not a cell for each evidence"),
+            (lambda it: it["cells"][0][0].__setitem__(1, "x"), "operations: amdv1: map: oracle is 'x'"),
+            (lambda it: it["cells"][0][0].__setitem__(1, "-"), "operations: amdv1: map: oracle: '-' without a reason"),
+            (lambda it: it["cells"][0][0].__setitem__(1, 0), "operations: amdv1: map: oracle: a hole that holes do not list"),
+            (lambda it: it["reasons"][0].pop("formats"), "operations.reasons[0]: formats is None"),
+        ):
+            with self.subTest(message=message):
+                self.refused("matrix", lambda it, change=change: change(it["operations"]), message)
+                shutil.copy(os.path.join(FIXTURE, "matrix.json"), self.folder)
+
     def test_a_hole_of_a_matrix_is_valid_where_it_is_listed(self):
         matrix = schema.read_json(self.path("matrix"))
         matrix["cells"][0][1] = 0

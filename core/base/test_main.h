@@ -16,6 +16,16 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Called after each case, from when it is set on (pt/pt_fixture.h). */
+static CMFixtureFunction test_case_end;
+
+static inline int test_end_case(void **state)
+{
+    return test_case_end ? test_case_end(state) : 0;
+}
 
 static inline int test_main_filter(const struct CMUnitTest *tests, size_t count, int argc, char **argv)
 {
@@ -31,7 +41,22 @@ static inline int test_main_filter(const struct CMUnitTest *tests, size_t count,
     return 0;
 }
 
+static inline int test_main_run(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    struct CMUnitTest *copies = calloc(count, sizeof(*copies));
+    int failed;
+
+    if (!copies) return 2;
+    memcpy(copies, tests, count * sizeof(*copies));
+    for (size_t i = 0; i < count; i++) {
+        if (!copies[i].teardown_func) copies[i].teardown_func = test_end_case;
+    }
+    failed = _cmocka_run_group_tests(name, copies, count, NULL, NULL);
+    free(copies);
+    return failed;
+}
+
 #define TEST_MAIN(tests, argc, argv)                                                                                   \
     (test_main_filter(tests, sizeof(tests) / sizeof(tests[0]), argc, argv)                                             \
          ? 2                                                                                                           \
-         : cmocka_run_group_tests_name(argv[0], tests, NULL, NULL))
+         : test_main_run(argv[0], tests, sizeof(tests) / sizeof(tests[0])))

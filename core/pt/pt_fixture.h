@@ -7,9 +7,37 @@
 #include "pt/engine.h"
 #include "pt/pt_check.h"
 #include "pt/pt_sync.h"
+#include "pt/recorder.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- what ran: scripts/matrix ------------------------------------------------------------------------------------ */
+
+static struct recorder_set fixture_recorders;
+
+/* A case is evidence of an operation if it did it at all. */
+static int fixture_print_case(void **state)
+{
+    (void)state;
+    recorder_print(&fixture_recorders, "unit", NUMBER_ONE, stdout);
+    return 0;
+}
+
+/* With MAPPROOF_RAN set, what is done to the table is recorded. */
+static inline int fixture_pt_init(struct pt *pt, const struct engine *engine, const struct pt_config *config)
+{
+    const int error = pt_init(pt, engine, config);
+
+    if (error || !getenv("MAPPROOF_RAN")) return error;
+    recorder_attach(&fixture_recorders, pt);
+    if (!test_case_end) test_case_end = fixture_print_case;
+    return 0;
+}
+
+/* So that no test can forget it. */
+#define pt_init(pt, engine, config) fixture_pt_init(pt, engine, config)
 
 struct fixture {
     struct table_pool pool;

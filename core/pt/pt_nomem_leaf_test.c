@@ -136,5 +136,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(sweep_resize),
     };
 
-    return sweep_report(TEST_MAIN(tests, argc, argv));
+    return SWEEP_MAIN(tests, argc, argv);
 }

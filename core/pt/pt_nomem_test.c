@@ -155,5 +155,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(sweep_no_memory_needed),
     };
 
-    return sweep_report(TEST_MAIN(tests, argc, argv));
+    return SWEEP_MAIN(tests, argc, argv);
 }

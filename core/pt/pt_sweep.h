@@ -263,6 +263,7 @@ static void sweep_operation(struct sweep *s, const struct start *start, const st
     for (uint64_t n = 0; n < s->allocations; n++) {
         if (run_again(s, start, operation, n) != -ENOMEM)
             fail_msg("%s from %s: no -ENOMEM at allocation %u", operation->name, start->name, (unsigned)n);
+        if (getenv("MAPPROOF_RAN")) recorder_event_of_last(&s->f->pt);
         check_progress(s, operation, n);
         check_finished(s, operation->run(s));
         points++;
@@ -383,6 +384,13 @@ static void sweep_table(struct fixture *f, const struct kunit_config *config, co
     }                                                                                                                  \
     KUNIT_TEST(name)
 
+static int sweep_print_case(void **state)
+{
+    (void)state;
+    recorder_print(&fixture_recorders, "sweep", NUMBER_EVENTS, stdout);
+    return 0;
+}
+
 /* What the closing line of each program says. */
 static int sweep_report(int failed)
 {
@@ -392,3 +400,6 @@ static int sweep_report(int failed)
     printf("swept %u failure points over %u configurations\n", points, configurations);
     return failed;
 }
+
+/* The main of each program. */
+#define SWEEP_MAIN(tests, argc, argv) (test_case_end = sweep_print_case, sweep_report(TEST_MAIN(tests, argc, argv)))

@@ -54,6 +54,7 @@ struct scene {
 static struct scene *watched; /* the observer has no context */
 static struct {
     uint64_t stores, walks, writes, cases, refused;
+    bool is_recorded; /* for scripts/matrix */
 } total;
 
 static bool read_pool(void *context, uint64_t address, uint64_t *value)
@@ -188,6 +189,7 @@ void pt_sync_observe(const pt_item_t *item, bool is_written)
 
     if (!s) return;
     total.stores += is_written;
+    if (is_written && total.is_recorded) recorder_event(&s->f.pt);
     pass_moment(s, s->is_visited[(table_pool_address(&s->f.pool, item) - s->f.pool.base) >> POOL_PAGE_SHIFT],
                 is_written);
 }

@@ -36,6 +36,7 @@
 
 #include "iommu/iommu.h"
 #include "pt/engine.h"
+#include "pt/recorder.h"
 #include "script/op.h"
 #include "world/world_rule.h"
 
@@ -109,3 +110,6 @@ struct pt *world_table(struct world *world, unsigned domain, enum op_stage stage
 struct iommu *world_iommu(struct world *world);
 struct rmp *world_rmp(struct world *world); /* NULL: rmp=off */
 struct physmem *world_memory(struct world *world);
+
+/* From now to the next world_begin, calls on its tables are counted in `set`. */
+void world_record(struct world *world, struct recorder_set *set);

@@ -1,4 +1,4 @@
-"""The matrix part: scripts/matrix asks the tests of the release build on which configurations they ran; matrix.json."""
+"""The matrix part: scripts/matrix asks the tests of the release build what they ran, and on which formats; matrix.json."""
 
 import os
 
@@ -40,7 +40,8 @@ def run_part(workplace, build):
     except schema.Invalid as error:
         return entry | {"state": "could-not-run", "message": str(error)}
     os.replace(part, out)
-    wrong = [f"hole: {each}" for each in matrix["holes"]] + [f"failed: {each}" for each in matrix["failed"]]
+    holes = matrix["holes"] + matrix.get("operations", {}).get("holes", [])
+    wrong = [f"hole: {each}" for each in holes] + [f"failed: {each}" for each in matrix["failed"]]
     if ended.status == 1 and not wrong:
         return entry | {"state": "could-not-run", "message": f"exit code 1 without a hole\n{ended.tail()}"}
     return entry | {"state": "failed" if wrong else "ok", "message": "\n".join(wrong)}

@@ -1,4 +1,4 @@
-"""The section Formats: which test ran on which configuration, and how often (matrix.json)."""
+"""The section Formats: which test ran on which configuration, which operation has which proof, how often (matrix.json)."""
 
 from . import page_text
 
@@ -24,6 +24,84 @@ def reasons(matrix):
     return [(column, page_text.both(formats), reason) for (column, reason), formats in together.items()]
 
 
+# What stands above the columns of evidence, and what a number in one counts.
+EVIDENCE = {
+    "unit": ("unit", "cases of the tests of core/pt that did it"),
+    "oracle": ("oracle", "calls of drawn scripts that were compared with the oracle"),
+    "fuzz": ("fuzz", "calls of the fuzz targets"),
+    "hitless": ("hitless", "stores around which hardware walked"),
+    "sweep": ("failure sweep", "allocations that were made to fail"),
+    "bench": ("bench", "cases"),
+}
+OPERATIONS = {
+    "dirty": "dirty read, clear",
+    "decrease": "resize: decrease",
+    "increase": "resize: increase",
+    "growth": "growth of the top",
+    "incoherent": "incoherent flush",
+}
+
+
+def operation_sentence(matrix):
+    holes = page_text.plural(len(matrix["holes"]), "hole", "holes" if matrix["holes"] else "hole")
+    totals = matrix["totals"]
+    return (f"{page_text.plural(len(matrix['operations']), 'operation')} on {page_text.plural(len(matrix['formats']), 'format')}: "
+            f"{holes}; {page_text.plural(totals['points'], 'failure point')} swept, "
+            f"{page_text.plural(totals['stores'], 'store')} observed")
+
+
+def summary_cell(numbers):
+    """Of all formats: how many have it, of those that can, and the least of their numbers."""
+    able = [each for each in numbers if each != "-"]
+    if not able:
+        return {"text": "cannot be", "kind": "none"}
+    having = [each for each in able if each]
+    if len(having) < len(able):
+        return {"text": f"hole: {len(having)} of {len(able)}", "kind": "lost"}
+    which = "all" if len(able) == len(numbers) else f"{len(able)}"
+    return {"text": f"{which}, {page_text.number(min(able))} or more", "kind": "large"}
+
+
+def operation_rows(matrix):
+    """Each operation of each format, operation by operation."""
+    why = {(format, each["operation"], each["evidence"]): each["reason"] for each in matrix["reasons"] for format in each["formats"]}
+    rows = []
+    for index, operation in enumerate(matrix["operations"]):
+        for format, mine in zip(matrix["formats"], matrix["cells"]):
+            cells = [cell(value, why.get((format, operation, evidence), ""))
+                     for value, evidence in zip(mine[index], matrix["evidence"])]
+            rows.append({"name": f"{operation} {format}", "cells": cells})
+    return rows
+
+
+def operations_view(matrix):
+    """The second table, or None."""
+    if not matrix:
+        return None
+    rows = operation_rows(matrix)
+    numbers = [[[mine[row][column] for mine in matrix["cells"]] for column in range(len(matrix["evidence"]))]
+               for row in range(len(matrix["operations"]))]
+    has_hole = any(each["kind"] == "hole" for row in rows for each in row["cells"])
+    together = {}
+    for each in matrix["reasons"]:
+        key = (each["operation"], page_text.both(each["formats"]) if len(each["formats"]) < len(matrix["formats"]) else "every format")
+        together.setdefault((*key, each["reason"]), []).append(EVIDENCE.get(each["evidence"], (each["evidence"],))[0])
+    return {
+        "sentence": operation_sentence(matrix),
+        "columns": [EVIDENCE.get(each, (each, each)) for each in matrix["evidence"]],
+        "summary": {
+            "hardware": [EVIDENCE.get(each, (each, each)) for each in matrix["evidence"]],
+            "rows": [(OPERATIONS.get(operation, operation.replace("_", " ")), [summary_cell(each) for each in mine])
+                     for operation, mine in zip(matrix["operations"], numbers)],
+        },
+        "rows": rows,
+        "chips": ",".join((["hole"] if has_hole else []) + matrix["operations"]),
+        "reasons": [(f"{operation}: {page_text.both(evidence)} of {formats}", reason)
+                    for (operation, formats, reason), evidence in together.items()],
+        "holes": matrix["holes"],
+    }
+
+
 def view(matrix):
     """What the section shows; None where it was not asked."""
     if not matrix:
@@ -35,7 +113,10 @@ def view(matrix):
         rows.append({"name": row, "format": name, "cells": cells})
     chips = list(dict.fromkeys(matrix["formats"]))
     has_hole = any(each["kind"] == "hole" for row in rows for each in row["cells"])
+    operations = operations_view(matrix.get("operations"))
     return {
+        "operations": operations,
+        "hole_count": len(matrix["holes"]) + (len(operations["holes"]) if operations else 0),
         "sentence": sentence(matrix),
         "columns": [(name.removeprefix("test_").replace("_", " "), name) for name in matrix["columns"]],
         "by_format": page_text.both(matrix["by_format"]),

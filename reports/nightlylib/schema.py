@@ -215,6 +215,33 @@ def check_matrix(matrix, path):
             need(cell != 0 or f"{rows[index]}: {column}" in matrix["holes"], path, f"{place}: a hole that holes do not list")
 
 
+    if "operations" in matrix:
+        check_operations(matrix["operations"], path)
+
+
+def check_operations(matrix, path):
+    check_keys(matrix, {"formats": list, "operations": list, "evidence": list, "cells": list, "totals": dict}, path, "operations")
+    check_keys(matrix, {"reasons": list, "holes": list}, path, "operations")
+    check_keys(matrix["totals"], {"points": int, "stores": int}, path, "operations.totals")
+    for key in ("formats", "operations", "evidence", "holes"):
+        for place, text in check_list(matrix[key], path, f"operations.{key}"):
+            need(isinstance(text, str) and text, path, f"{place} is {text!r}")
+    reasons = set()
+    for place, each in check_list(matrix["reasons"], path, "operations.reasons"):
+        check_keys(each, {"operation": str, "evidence": str, "formats": list, "reason": str}, path, place)
+        reasons |= {(format, each["operation"], each["evidence"]) for format in each["formats"]}
+    need(len(matrix["cells"]) == len(matrix["formats"]), path, "operations: formats and cells differ in number")
+    for format, rows in zip(matrix["formats"], matrix["cells"]):
+        need(len(rows) == len(matrix["operations"]), path, f"operations: {format} has not a row for each operation")
+        for operation, cells in zip(matrix["operations"], rows):
+            place = f"operations: {format}: {operation}"
+            need(len(cells) == len(matrix["evidence"]), path, f"{place} has not a cell for each evidence")
+            for evidence, cell in zip(matrix["evidence"], cells):
+                check_cell(cell, (format, operation, evidence) in reasons, path, f"{place}: {evidence}")
+                is_listed = f"{format}: {operation}: {evidence}" in matrix["holes"]
+                need(cell != 0 or is_listed, path, f"{place}: {evidence}: a hole that holes do not list")
+
+
 def check_cell(cell, has_reason, path, place):
     if cell == "-":
         need(has_reason, path, f"{place}: '-' without a reason")
