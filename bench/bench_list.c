@@ -43,6 +43,7 @@ void bench_list_all(struct bench_list *list)
     bench_add_maps(list);
     bench_add_unmaps(list);
     bench_add_lookups(list);
+    bench_add_resizes(list);
     bench_add_replays(list);
     bench_add_limits(list);
     bench_add_translates(list);

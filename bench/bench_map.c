@@ -11,8 +11,6 @@
  */
 #include "bench_table.h"
 
-#include "base/check.h"
-
 static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
     struct bench_table *table = bench_table_open(bench, facts, message);
@@ -68,32 +66,14 @@ static void tear_down(void *work)
 
 static const struct bench_family maps = { set_up, run, reset, verify, settle, tear_down, NULL };
 
-static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
+static bool is_measured(const struct engine *engine, const struct bench_shape *shape, bool is_cold)
 {
-    const struct bench_format *format = bench_format_find(engine->format);
-    const struct bench_shape *shape;
-    struct table_shape fitted;
+    const bool is_narrow = is_cold || engine->is_vector;
 
-    CHECK(format != NULL);
-    for (unsigned i = 0; (shape = bench_shape_at(i)); i++) {
-        struct bench_case *bench;
-
-        if (!bench_shape_fit(format, shape, &fitted)) continue;
-        if ((is_cold || engine->is_vector) && !bench_shape_is_everywhere(format, shape)) continue;
-        bench = bench_list_add(list, "map/%s/%s/%s", engine->format, fitted.name, bench_state_name(engine, is_cold));
-        bench->family = &maps;
-        bench->engine = engine;
-        bench->shape = shape;
-        bench->is_cold = is_cold;
-    }
+    return !is_narrow || bench_shape_is_everywhere(bench_format_find(engine->format), shape);
 }
 
 void bench_add_maps(struct bench_list *list)
 {
-    const struct engine *engine;
-
-    for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
-        add(list, engine, false);
-        add(list, engine, true);
-    }
+    bench_add_table_cases(list, "map", &maps, is_measured);
 }

@@ -13,13 +13,23 @@
 #define CALLGRIND_TOGGLE_COLLECT ((void)0)
 #endif
 
+#define LONG_SECONDS      30e-6  /* of one run: the clock's 240 ns are below 1 % of it */
+#define PREEMPTED_SECONDS 200e-6 /* longer than any short run and its interrupts, shorter than another thread's turn   \
+                                  */
+
 struct bench_session {
     const struct bench_case *bench;
     void *work;
     struct bench_facts facts;
-    uint64_t ticks_in_runs;
-    uint64_t ticks_at_start;
-    double cpu_at_start;
+    bool has_long_runs;       /* timed by the thread's CPU clock, else by ticks */
+    uint64_t rounds;          /* timed so far */
+    uint64_t rounds_kept;     /* those whose ticks count */
+    uint64_t ticks_in_runs;   /* of these */
+    uint64_t ticks_dropped;   /* of the others */
+    uint64_t ticks_at_start;  /* of the loop */
+    double clock_at_start;    /* of the loop: CLOCK_MONOTONIC */
+    double cpu_in_runs;       /* seconds, where has_long_runs */
+    uint64_t ticks_preempted; /* a short section that takes so long was preempted */
 };
 
 #if defined(__x86_64__)
@@ -93,32 +103,73 @@ const struct bench_facts *bench_session_facts(const struct bench_session *sessio
     return &session->facts;
 }
 
+static void reset(struct bench_session *session)
+{
+    if (session->bench->family->reset) session->bench->family->reset(session->work);
+}
+
+/* CPU seconds of one batch, wherever the thread was preempted. */
+static double run_by_clock(struct bench_session *session)
+{
+    const double started = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+
+    session->bench->family->run(session->work, session->facts.batch);
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID) - started;
+}
+
+/* Ticks of PREEMPTED_SECONDS, from a clock that both can be read by. */
+static uint64_t count_preempted_ticks(void)
+{
+    const double started = seconds_of(CLOCK_MONOTONIC);
+    const uint64_t opened = ticks_open();
+
+    while (seconds_of(CLOCK_MONOTONIC) - started < PREEMPTED_SECONDS) {
+    }
+    return ticks_close() - opened;
+}
+
 void bench_session_start(struct bench_session *session)
 {
+    session->has_long_runs = run_by_clock(session) >= LONG_SECONDS;
+    reset(session);
+    session->rounds = 0;
+    session->rounds_kept = 0;
     session->ticks_in_runs = 0;
-    session->cpu_at_start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    session->ticks_dropped = 0;
+    session->cpu_in_runs = 0;
+    session->ticks_preempted = count_preempted_ticks();
+    session->clock_at_start = seconds_of(CLOCK_MONOTONIC);
     session->ticks_at_start = ticks_open();
 }
 
 double bench_session_stop(struct bench_session *session)
 {
     const uint64_t ticks = ticks_close() - session->ticks_at_start;
-    const double cpu = seconds_of(CLOCK_THREAD_CPUTIME_ID) - session->cpu_at_start;
+    const double seconds_per_tick = (seconds_of(CLOCK_MONOTONIC) - session->clock_at_start) / (double)ticks;
 
-    return cpu * (double)session->ticks_in_runs / (double)ticks;
-}
-
-static void reset(struct bench_session *session)
-{
-    if (session->bench->family->reset) session->bench->family->reset(session->work);
+    if (session->has_long_runs) return session->cpu_in_runs;
+    if (session->rounds_kept == 0) return seconds_per_tick * (double)session->ticks_dropped;
+    return seconds_per_tick * (double)session->ticks_in_runs * (double)session->rounds / (double)session->rounds_kept;
 }
 
 void bench_session_round(struct bench_session *session)
 {
-    const uint64_t opened = ticks_open();
+    uint64_t ticks;
 
-    session->bench->family->run(session->work, session->facts.batch);
-    session->ticks_in_runs += ticks_close() - opened;
+    session->rounds++;
+    if (session->has_long_runs) {
+        session->cpu_in_runs += run_by_clock(session);
+    } else {
+        ticks = ticks_open();
+        session->bench->family->run(session->work, session->facts.batch);
+        ticks = ticks_close() - ticks;
+        if (ticks < session->ticks_preempted) {
+            session->ticks_in_runs += ticks;
+            session->rounds_kept++;
+        } else {
+            session->ticks_dropped += ticks;
+        }
+    }
     reset(session);
 }
 

@@ -53,6 +53,8 @@ struct table_shape {
     /* 0: iova and target are aligned to `length`. Else target - iova is an odd multiple of 2^skew_shift, so that no
      * leaf above 2^skew_shift fits anywhere. */
     unsigned skew_shift;
+    bool is_scattered; /* SHAPE_MANY_LEAVES pages whose targets lie in another order (bench_scatter) */
+    uint64_t places;   /* 0: as many as bench_table.h says */
 };
 
 /* NULL: no such format. */
@@ -83,6 +85,20 @@ const char *bench_size_name(unsigned shift, char text[SHAPE_NAME_BYTES]);
 static inline unsigned bench_level_shift(const struct bench_format *format, unsigned level)
 {
     return format->granule_shift + format->index_bits * level;
+}
+
+/* The level whose items hold leaves of 2^leaf_shift bytes. */
+static inline unsigned bench_leaf_level(const struct bench_format *format, unsigned leaf_shift)
+{
+    return (leaf_shift - format->granule_shift) / format->index_bits;
+}
+
+/* Where the page at `offset` of a scattered place leads: no two pages that follow do so in memory. */
+static inline uint64_t bench_scatter(const struct bench_format *format, uint64_t offset)
+{
+    const uint64_t page = offset >> format->granule_shift;
+
+    return (page * 77 % SHAPE_MANY_LEAVES) << format->granule_shift | (offset & low_mask(format->granule_shift));
 }
 
 /* Bytes that one item of a level translates. */

@@ -27,6 +27,31 @@ const char *bench_state_name(const struct engine *engine, bool is_cold)
     return is_cold ? "cold" : "warm";
 }
 
+void bench_add_table_cases(struct bench_list *list, const char *operation, const struct bench_family *family,
+                           bench_shape_filter *has)
+{
+    const struct engine *engine;
+    const struct bench_shape *shape;
+    struct table_shape fitted;
+
+    for (unsigned i = 0; (engine = bench_engine_at(i / 2)); i++) {
+        const bool is_cold = i % 2;
+
+        for (unsigned k = 0; (shape = bench_shape_at(k)); k++) {
+            struct bench_case *bench;
+
+            if (!bench_shape_fit(bench_format_find(engine->format), shape, &fitted) || !has(engine, shape, is_cold))
+                continue;
+            bench = bench_list_add(list, "%s/%s/%s/%s", operation, engine->format, fitted.name,
+                                   bench_state_name(engine, is_cold));
+            bench->family = family;
+            bench->engine = engine;
+            bench->shape = shape;
+            bench->is_cold = is_cold;
+        }
+    }
+}
+
 /* Places of a cold batch: as many as the tables allow. */
 static uint64_t count_cold_places(const struct bench_format *format, uint64_t item_bytes, unsigned levels)
 {
@@ -45,7 +70,7 @@ static void lay_out(struct bench_table *table)
     uint64_t item_bytes;
 
     table->leaf_shift = log2_floor(format->leaf_sizes & low_mask(fit_shift + 1));
-    table->leaf_level = (table->leaf_shift - format->granule_shift) / format->index_bits;
+    table->leaf_level = bench_leaf_level(format, table->leaf_shift);
     table->leaves = shape->length >> table->leaf_shift;
     table->unmap_unit = bench_item_span(format, table->leaf_level + 1) / 2;
     table->covers_tables = shape->length > 2 * table->unmap_unit;
@@ -62,6 +87,7 @@ static void lay_out(struct bench_table *table)
         table->iova_stride = shape->length;
         table->places = max_u64(1, min_u64(WARM_PLACES_MAX, WARM_ITEM_BYTES / item_bytes));
     }
+    if (shape->places) table->places = shape->places;
     CHECK(table->iova_stride >= shape->length);
 }
 
@@ -110,6 +136,15 @@ static bool grow(struct bench_table *table)
 
 struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
+    struct table_shape shape;
+
+    CHECK(bench_shape_fit(bench_format_find(bench->engine->format), bench->shape, &shape));
+    return bench_table_open_shape(bench, &shape, facts, message);
+}
+
+struct bench_table *bench_table_open_shape(const struct bench_case *bench, const struct table_shape *shape,
+                                           struct bench_facts *facts, char *message)
+{
     struct bench_table *table = calloc(1, sizeof(*table));
     int error;
 
@@ -117,7 +152,7 @@ struct bench_table *bench_table_open(const struct bench_case *bench, struct benc
     table->engine = bench->engine;
     table->format = bench_format_find(bench->engine->format);
     CHECK(table->format != NULL);
-    CHECK(bench_shape_fit(table->format, bench->shape, &table->shape));
+    table->shape = *shape;
     table->is_cold = bench->is_cold;
     lay_out(table);
     step_off_the_table(table);
@@ -202,6 +237,19 @@ bool bench_table_unmap(struct bench_table *table, uint64_t count)
 
 /* ---- is it right? ---- */
 
+unsigned bench_table_leaf_shift(const struct bench_table *table, uint64_t place, uint64_t offset)
+{
+    const struct table_shape *shape = &table->shape;
+    const uint64_t address = bench_table_iova(table, place).value + offset;
+    const uint64_t end = offset < table->cut ? table->cut : shape->length;
+    const unsigned room = shape->is_scattered ? table->format->granule_shift : log2_floor(end - offset);
+    unsigned fit = trailing_zeros(address | bench_table_target_at(table, place, offset));
+
+    if (fit > room) fit = room;
+    if (table->leaf_max && fit > table->leaf_max) fit = table->leaf_max;
+    return log2_floor(table->format->leaf_sizes & low_mask(fit + 1));
+}
+
 /* Where `address` leads must be `wanted`. */
 static bool leads_to(const struct bench_table *table, uint64_t address, uint64_t wanted, char *message)
 {
@@ -216,54 +264,82 @@ static bool leads_to(const struct bench_table *table, uint64_t address, uint64_t
 /* Walks all items beside the wanted leaves, in ascending order. */
 struct item_reader {
     const struct bench_table *table;
-    uint64_t items_per_leaf;
-    uint64_t items_per_place;
-    uint64_t items; /* leaf items seen */
-    uint64_t raw;   /* of the leaf's first item */
-    uint64_t wrong; /* items that are not as wanted */
+    uint64_t place, offset;  /* of the leaf that the next item belongs to */
+    uint64_t index;          /* of the next item in that leaf */
+    unsigned shift;          /* of that leaf */
+    unsigned previous_shift; /* of the leaf before it, 0: it is the first of a place */
+    uint64_t items;          /* leaf items seen */
+    uint64_t raw;            /* of the item before */
+    uint64_t wrong;          /* items that are not as wanted */
     struct pt_item first_wrong;
 };
+
+static void start_place(struct item_reader *reader, uint64_t place)
+{
+    reader->place = place;
+    reader->offset = 0;
+    reader->index = 0;
+    reader->previous_shift = 0;
+    if (place < reader->table->places) reader->shift = bench_table_leaf_shift(reader->table, place, 0);
+}
+
+/* On to the next item: of this leaf, the next one, or the next place. */
+static void advance(struct item_reader *reader, uint64_t item_span)
+{
+    const struct bench_table *table = reader->table;
+
+    if (++reader->index * item_span < bit(reader->shift)) return;
+    reader->index = 0;
+    reader->offset += bit(reader->shift);
+    reader->previous_shift = reader->shift;
+    if (reader->offset == table->shape.length)
+        start_place(reader, reader->place + 1);
+    else
+        reader->shift = bench_table_leaf_shift(table, reader->place, reader->offset);
+}
 
 /*
  * Leaf sizes are told apart without decoding items. A run of one word: the same in each item, and two leaves cannot be,
  * as they lead to different places. Advancing runs: each word is the one before and a step, and says what run it is of.
  */
-static bool word_is_right(const struct item_reader *reader, const struct pt_item *item, uint64_t index)
+static bool word_is_right(const struct item_reader *reader, const struct pt_item *item, unsigned level)
 {
     const struct bench_format *format = reader->table->format;
-    const bool starts_leaf = index % reader->items_per_leaf == 0;
+    const bool starts_leaf = reader->index == 0;
     struct bench_run_word word;
+    bool follows;
 
     if (format->runs == RUNS_NONE || format->runs == RUNS_OF_ONE_WORD)
         return starts_leaf != (reader->items > 0 && item->raw == reader->raw);
-    word = bench_run_word(format, reader->table->leaf_level, log2_floor(reader->items_per_leaf));
-    return (item->raw & word.mask) == word.value && (index == 0 || item->raw - reader->raw == word.step);
+    word = bench_run_word(format, level, reader->shift - bench_level_shift(format, level));
+    follows = !starts_leaf || (reader->previous_shift == reader->shift && !reader->table->shape.is_scattered);
+    return (item->raw & word.mask) == word.value && (!follows || item->raw - reader->raw == word.step);
 }
 
 static void read_item(void *context, const struct pt_item *item)
 {
     struct item_reader *reader = context;
     const struct bench_table *table = reader->table;
-    const uint64_t place = reader->items / reader->items_per_place;
-    const uint64_t index = reader->items % reader->items_per_place;
-    const uint64_t offset = index * bench_item_span(table->format, table->leaf_level);
+    const unsigned level = bench_leaf_level(table->format, reader->shift);
+    const uint64_t item_span = bench_item_span(table->format, level);
     bool is_right;
 
     if (item->is_table) return;
-    is_right = place < table->places && item->level == table->leaf_level;
-    is_right &= item->va.value == bench_table_iova(table, place).value + offset;
-    is_right &= word_is_right(reader, item, index);
+    is_right = reader->place < table->places && item->level == level;
+    is_right &=
+        item->va.value == bench_table_iova(table, reader->place).value + reader->offset + reader->index * item_span;
+    is_right &= word_is_right(reader, item, level);
     if (!is_right && reader->wrong++ == 0) reader->first_wrong = *item;
     reader->items++;
     reader->raw = item->raw;
+    if (reader->place < table->places) advance(reader, item_span);
 }
 
 static bool verify_items(const struct bench_table *table, char *message)
 {
     struct item_reader reader = { .table = table };
 
-    reader.items_per_place = table->shape.length / bench_item_span(table->format, table->leaf_level);
-    reader.items_per_leaf = reader.items_per_place / table->leaves;
+    start_place(&reader, 0);
     pt_walk_items(&table->pt, read_item, &reader);
     if (reader.wrong) {
         snprintf(message, BENCH_MESSAGE_BYTES,
@@ -271,9 +347,9 @@ static bool verify_items(const struct bench_table *table, char *message)
                  reader.wrong, reader.first_wrong.va.value, reader.first_wrong.level, reader.first_wrong.raw);
         return false;
     }
-    if (reader.items != table->places * reader.items_per_place) {
-        snprintf(message, BENCH_MESSAGE_BYTES, "%" PRIu64 " leaf items, wanted %" PRIu64, reader.items,
-                 table->places * reader.items_per_place);
+    if (reader.place != table->places) {
+        snprintf(message, BENCH_MESSAGE_BYTES, "%" PRIu64 " leaf items, which end in place %" PRIu64 " of %" PRIu64,
+                 reader.items, reader.place, table->places);
         return false;
     }
     return true;
@@ -281,16 +357,17 @@ static bool verify_items(const struct bench_table *table, char *message)
 
 static bool verify_place(const struct bench_table *table, uint64_t place, char *message)
 {
-    const uint64_t leaf_bytes = bit(table->leaf_shift);
-    uint64_t address = bench_table_iova(table, place).value;
-    uint64_t target = bench_table_target(table, place).value;
+    const uint64_t start = bench_table_iova(table, place).value;
+    uint64_t leaf_bytes;
 
-    for (uint64_t leaf = 0; leaf < table->leaves; leaf++) {
+    for (uint64_t offset = 0; offset < table->shape.length; offset += leaf_bytes) {
+        const uint64_t address = start + offset;
+        const uint64_t target = bench_table_target_at(table, place, offset);
+
+        leaf_bytes = bit(bench_table_leaf_shift(table, place, offset));
         if (!leads_to(table, address, target, message)) return false;
         if (!leads_to(table, address + leaf_bytes / 2, target + leaf_bytes / 2, message)) return false;
         if (!leads_to(table, address + leaf_bytes - 1, target + leaf_bytes - 1, message)) return false;
-        address += leaf_bytes;
-        target += leaf_bytes;
     }
     return true;
 }

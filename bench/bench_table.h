@@ -42,6 +42,8 @@ struct bench_table {
     uint64_t unmap_unit;          /* half a table: the piece of an unmap that covers none */
     bool covers_tables;           /* one call over a place covers more than one whole table */
     uint64_t leaves;              /* of one place */
+    unsigned leaf_max;            /* what must come out has no larger leaf than 2^this; 0: any size */
+    uint64_t cut;                 /* and a leaf begins at this offset of each place; 0: need not */
     uint64_t done;                /* places of the last run */
     uint64_t failures;            /* not 0: some call of a run returned the wrong thing */
     uint32_t pages_settled;       /* pages of tables between batches */
@@ -59,6 +61,8 @@ const char *bench_state_name(const struct engine *engine, bool is_cold);
  * leaves, mapped_bytes, table_bytes and batch. NULL: *message says why.
  */
 struct bench_table *bench_table_open(const struct bench_case *bench, struct bench_facts *facts, char *message);
+struct bench_table *bench_table_open_shape(const struct bench_case *bench, const struct table_shape *shape,
+                                           struct bench_facts *facts, char *message);
 void bench_table_close(struct bench_table *table);
 
 /* Map every place once and take them out again, so that the tables exist; note how many there are. False: message. */
@@ -73,6 +77,12 @@ void bench_table_renew(struct bench_table *table);
 /* Untimed: map or unmap places [0, count), unmaps in pieces that keep the tables. False: a call failed. */
 bool bench_table_map(struct bench_table *table, uint64_t count);
 bool bench_table_unmap(struct bench_table *table, uint64_t count);
+
+/*
+ * log2 of the leaf that must be at `offset` of a place, where one begins: the largest that addresses, the rest of the
+ * place, leaf_max and cut allow.
+ */
+unsigned bench_table_leaf_shift(const struct bench_table *table, uint64_t place, uint64_t offset);
 
 /* Every place is mapped as wanted: the first, middle and last byte of every leaf, and every item's level and size. */
 bool bench_table_verify_mapped(const struct bench_table *table, char *message);
@@ -92,3 +102,18 @@ static inline hpa_t bench_table_target(const struct bench_table *table, uint64_t
 {
     return hpa(table->target_start + place * table->target_stride);
 }
+
+/* Where `offset` of a place must lead; scattered: where the page at `offset` must. */
+static inline uint64_t bench_table_target_at(const struct bench_table *table, uint64_t place, uint64_t offset)
+{
+    if (table->shape.is_scattered) offset = bench_scatter(table->format, offset);
+    return bench_table_target(table, place).value + offset;
+}
+
+/*
+ * Append `operation/FORMAT/WORK/STATE` for every engine, both states and every shape that fits the format, where `has`
+ * says so.
+ */
+typedef bool bench_shape_filter(const struct engine *engine, const struct bench_shape *shape, bool is_cold);
+void bench_add_table_cases(struct bench_list *list, const char *operation, const struct bench_family *family,
+                           bench_shape_filter *has);

@@ -28,6 +28,9 @@ FORMATS = {
     "armv8_s2_64k": (16, 13, (16, 21, 29)),
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
+NO_LIVE_RESIZE = ("armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k")  # formats.md 6
+CUTS = [(16, 11), (16, 12), (20, 12), (20, 19), (21, 12), (21, 20), (30, 12), (30, 29)]  # leaf, offset
+RESIZES = [(16, 11), (16, 12), (20, 11), (20, 12), (21, 12), (29, 20), (30, 12), (30, 21)]  # and back
 ALWAYS_BUILT = {"amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "armv8", "armv8_16k", "armv8_64k", "armv8_s2",
                 "armv8_s2_16k", "armv8_s2_64k", "fake"}
 WHOLE_SWEEP = ("amdv1", "x86_64")  # 1x2^n in every build and state; others: leaf sizes
@@ -73,6 +76,25 @@ def works(format, is_everywhere):
     names = [f"1x{size(shift)}" for shift in sweep] + [f"256x{size(shift)}" for shift in levels]
     names += [f"1GiB_as_{size(shift)}" for shift in parts] + ["1GiB_best"]
     return names, [f"1GiB_as_{size(shift)}" for shift in parts if shift + index_bits <= 30], [size(shift) for shift in parts]
+
+
+def resizes(format):
+    """Names of the cut and resize cases but for the build's suffix."""
+    granule, index_bits, leaves = FORMATS[format]
+    if format in NO_LIVE_RESIZE:
+        return
+
+    def level_shift(leaf):
+        return granule + (leaf - granule) // index_bits * index_bits
+
+    for leaf, at in CUTS:
+        if leaf in leaves and at >= granule:
+            yield f"cut/{format}/{size(leaf)}_at_{size(at)}/" + ("warm" if at >= level_shift(leaf) else "cold")
+    for large, small in RESIZES:
+        if large in leaves and small in leaves:
+            state = "warm" if small >= level_shift(large) else "cold"
+            yield f"resize/{format}/{size(large)}_to_{size(small)}/{state}"
+            yield f"resize/{format}/{size(small)}_to_{size(large)}/{state}"
 
 
 def measure(test, filter, *flags, **environment):
@@ -162,6 +184,8 @@ class Names(unittest.TestCase):
             yield f"map/{format}/{work}/cold{build}"
         for work in frees:
             yield f"unmap/{format}/{work}/cold{build}"
+        for name in resizes(format):
+            yield name + build
         for work in looked_up:
             yield f"lookup/{format}/sequential_1GiB_of_{work}/warm{build}"
             yield f"lookup/{format}/random_1GiB_of_{work}/warm{build}"
@@ -252,6 +276,11 @@ class Json(unittest.TestCase):
             "map/armv8_64k/1x1M/warm": (16, 1 + 2 * 16),  # a root of 64 items
             "map/armv8_64k/256x512M/warm": (256, 1 + 16),
             "unmap/armv8_64k/1GiB_as_64K/cold": (16384, 1 + 16 + 2 * 16),
+            "cut/amdv1/1M_at_4K/warm": (9, 9),  # six places: the grown root, three levels of tables, six of leaves
+            "cut/x86_64/1G_at_4K/cold": (1023, 10),
+            "resize/x86_64/2M_to_4K/cold": (512, 10),
+            "resize/amdv1/4K_to_1M/warm": (256, 9),
+            "resize/riscv64/4K_to_64K/warm": (16, 10),
             "map/fake/256x2K/warm": (256, 4),
             "map/fake/1x1M/warm": (1, 3),
         }
@@ -266,7 +295,7 @@ class Json(unittest.TestCase):
         """Each case reads its table back after the timing; a wrong one would be an error and exit code 1."""
         everything = "sequential_1GiB|1GiB_as" if is_slow(self) else "."
         for format in built():
-            filter = f"^(map|unmap|lookup)/{format}/.*{everything}|^replay/pagemap-thp/{format}$"
+            filter = f"^(map|unmap|lookup|cut|resize)/{format}/.*{everything}|^replay/pagemap-thp/{format}$"
             runs = measure(self, filter)["benchmarks"]
             self.assertEqual([run["name"] for run in runs], listed(f"--benchmark_filter={filter}"))
             self.assertFalse([run for run in runs if "error_occurred" in run])

@@ -10,7 +10,6 @@
 #include "bench_table.h"
 
 #include "base/bits.h"
-#include "base/check.h"
 
 static uint64_t run_warm(struct bench_table *table, uint64_t count)
 {
@@ -97,39 +96,20 @@ static void tear_down(void *work)
 
 static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down, NULL };
 
-static bool fills_tables(const struct bench_format *format, const struct bench_shape *shape,
-                         const struct table_shape *fitted)
+static bool fills_tables(const struct bench_format *format, const struct bench_shape *shape)
 {
-    return shape->kind == SHAPE_GIB_AS && fitted->length >= bench_item_span(format, shape->parameter + 1);
+    return shape->kind == SHAPE_GIB_AS && bit(SHIFT_1G) >= bench_item_span(format, shape->parameter + 1);
 }
 
-static void add(struct bench_list *list, const struct engine *engine, bool is_cold)
+static bool is_measured(const struct engine *engine, const struct bench_shape *shape, bool is_cold)
 {
     const struct bench_format *format = bench_format_find(engine->format);
-    const struct bench_shape *shape;
-    struct table_shape fitted;
 
-    CHECK(format != NULL);
-    for (unsigned i = 0; (shape = bench_shape_at(i)); i++) {
-        struct bench_case *bench;
-
-        if (!bench_shape_fit(format, shape, &fitted)) continue;
-        if (is_cold && !fills_tables(format, shape, &fitted)) continue;
-        if (engine->is_vector && !bench_shape_is_everywhere(format, shape)) continue;
-        bench = bench_list_add(list, "unmap/%s/%s/%s", engine->format, fitted.name, bench_state_name(engine, is_cold));
-        bench->family = &unmaps;
-        bench->engine = engine;
-        bench->shape = shape;
-        bench->is_cold = is_cold;
-    }
+    if (is_cold && !fills_tables(format, shape)) return false;
+    return !engine->is_vector || bench_shape_is_everywhere(format, shape);
 }
 
 void bench_add_unmaps(struct bench_list *list)
 {
-    const struct engine *engine;
-
-    for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
-        add(list, engine, false);
-        add(list, engine, true);
-    }
+    bench_add_table_cases(list, "unmap", &unmaps, is_measured);
 }
