@@ -81,6 +81,7 @@ struct bench_case {
     const struct engine *engine; /* NULL: none (limits) */
     const void *shape;           /* the family's own parameters */
     bool is_cold;                /* tables come or go inside the operation */
+    uint32_t features;           /* enum pt_feature, on top of those of the default configuration */
 };
 
 struct bench_list {
@@ -102,10 +103,13 @@ void bench_list_free(struct bench_list *list);
 /* The families. */
 void bench_add_maps(struct bench_list *list);
 void bench_add_unmaps(struct bench_list *list);
+void bench_add_batches(struct bench_list *list);
+void bench_add_dirties(struct bench_list *list);
 void bench_add_lookups(struct bench_list *list);
 void bench_add_limits(struct bench_list *list);
 void bench_add_replays(struct bench_list *list);
 void bench_add_resizes(struct bench_list *list);
+void bench_add_scales(struct bench_list *list);
 void bench_add_translates(struct bench_list *list);
 void bench_add_iotlbs(struct bench_list *list);
 void bench_add_self_tests(

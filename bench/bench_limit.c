@@ -4,7 +4,11 @@
  *
  *   store_2KiB         256 items of consecutive leaves, as 256x4K; places as in its warm case, so the same cache level
  *   store_2MiB         262144 items, as 1GiB_as_4K
- *   store_2KiB_scalar  the first with general registers only
+ *   store_8KiB, ...    as many as the scale cases have (bench_scale.c)
+ *   ..._scalar         with general registers only
+ *
+ * Between batches the memory is cleared, untimed, by plain stores in ascending order: what the unmaps between two maps
+ * do to the caches.
  *
  * Vector stores allowed: every way this CPU has is tried at set-up, the fastest is taken and named in the label. The
  * items differ from each other, as those of separate leaves do, so `rep stosq` is not among the ways.
@@ -12,6 +16,7 @@
 #include "bench_limit.h"
 #include "bench_table.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 
 #include <inttypes.h>
@@ -37,13 +42,20 @@ struct limit {
 static const struct limit_shape {
     const char *name;
     size_t bytes;
-    uint64_t places;
     uint64_t batch;
     bool is_scalar;
 } shapes[] = {
-    { "store_2KiB", 2 << 10, WARM_ITEM_BYTES / (2 << 10), 960, false },
-    { "store_2KiB_scalar", 2 << 10, WARM_ITEM_BYTES / (2 << 10), 960, true },
-    { "store_2MiB", 2 << 20, 1, 4, false },
+    { "store_2KiB", 2 << 10, 960, false },   { "store_2KiB_scalar", 2 << 10, 960, true },
+    { "store_8KiB", 8 << 10, 240, false },   { "store_8KiB_scalar", 8 << 10, 240, true },
+    { "store_32KiB", 32 << 10, 16, false },  { "store_32KiB_scalar", 32 << 10, 16, true },
+    { "store_128KiB", 128 << 10, 1, false }, { "store_128KiB_scalar", 128 << 10, 1, true },
+    { "store_256KiB", 256 << 10, 1, false }, { "store_256KiB_scalar", 256 << 10, 1, true },
+    { "store_512KiB", 512 << 10, 1, false }, { "store_512KiB_scalar", 512 << 10, 1, true },
+    { "store_1MiB", 1 << 20, 1, false },     { "store_1MiB_scalar", 1 << 20, 1, true },
+    { "store_2MiB", 2 << 20, 1, false },     { "store_2MiB_scalar", 2 << 20, 1, true },
+    { "store_4MiB", 4 << 20, 1, false },     { "store_4MiB_scalar", 4 << 20, 1, true },
+    { "store_8MiB", 8 << 20, 1, false },     { "store_8MiB_scalar", 8 << 20, 1, true },
+    { "store_32MiB", 32 << 20, 1, false },   { "store_32MiB_scalar", 32 << 20, 1, true },
 };
 
 #if defined(__x86_64__)
@@ -124,6 +136,14 @@ static void run(void *work, uint64_t count)
     limit->done = count;
 }
 
+/* As an unmap leaves it. */
+static void reset(void *work)
+{
+    struct limit *limit = work;
+
+    bench_clear_general(limit->items, limit->places * limit->items_per_place);
+}
+
 static double seconds(void)
 {
     struct timespec now;
@@ -135,13 +155,14 @@ static double seconds(void)
 /* The best of several tries of one batch with each way. */
 static const char *choose_way(struct limit *limit, bool is_scalar, uint64_t batch)
 {
-    enum { TRIES = 12 };
+    enum { ITEMS_TRIED = 1 << 20, TRIES_MIN = 3, TRIES_MAX = 12 };
+    const uint64_t tries = max_u64(TRIES_MIN, min_u64(TRIES_MAX, ITEMS_TRIED / limit->items_per_place));
     struct way ways[WAYS];
     const size_t count = list_ways(ways, is_scalar);
     double best_seconds = 1e9;
     size_t best = 0;
 
-    for (unsigned try = 0; try < TRIES; try++) {
+    for (uint64_t try = 0; try < tries; try++) {
         for (size_t i = 0; i < count; i++) {
             double started;
             double taken;
@@ -149,6 +170,7 @@ static const char *choose_way(struct limit *limit, bool is_scalar, uint64_t batc
             if (!ways[i].is_usable) continue;
             limit->store = ways[i].store;
             run(limit, batch);
+            reset(limit);
             started = seconds();
             run(limit, batch);
             taken = seconds() - started;
@@ -165,7 +187,8 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
 {
     const struct limit_shape *shape = bench->shape;
     struct limit *limit = calloc(1, sizeof(*limit));
-    const uint64_t pages = shape->bytes * shape->places / POOL_PAGE_BYTES;
+    const uint64_t places = max_u64(1, WARM_ITEM_BYTES / shape->bytes);
+    const uint64_t pages = shape->bytes * places / POOL_PAGE_BYTES;
 
     (void)message;
     CHECK(limit != NULL);
@@ -178,7 +201,7 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
         CHECK(page == limit->items + i * (POOL_PAGE_BYTES / sizeof(uint64_t)));
     }
     limit->items_per_place = shape->bytes / sizeof(uint64_t);
-    limit->places = shape->places;
+    limit->places = places;
     facts->label = choose_way(limit, shape->is_scalar, shape->batch);
     facts->batch = shape->batch;
     facts->stored_bytes = (double)shape->bytes;
@@ -205,7 +228,7 @@ static void tear_down(void *work)
     free(limit);
 }
 
-static const struct bench_family limits = { set_up, run, NULL, verify, NULL, tear_down, NULL };
+static const struct bench_family limits = { set_up, run, reset, verify, NULL, tear_down, NULL };
 
 void bench_add_limits(struct bench_list *list)
 {

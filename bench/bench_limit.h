@@ -11,3 +11,6 @@ typedef void bench_store(uint64_t *items, size_t count, uint64_t first);
 
 /* 8 bytes a store from general registers: what code without vector registers can reach. */
 bench_store bench_store_general;
+
+/* Zeroes, one word a store, in ascending order. `count` is a multiple of 8. */
+void bench_clear_general(uint64_t *items, size_t count);

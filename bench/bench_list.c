@@ -42,9 +42,12 @@ void bench_list_all(struct bench_list *list)
     *list = (struct bench_list){ 0 };
     bench_add_maps(list);
     bench_add_unmaps(list);
+    bench_add_batches(list);
     bench_add_lookups(list);
+    bench_add_dirties(list);
     bench_add_resizes(list);
     bench_add_replays(list);
+    bench_add_scales(list);
     bench_add_limits(list);
     bench_add_translates(list);
     bench_add_iotlbs(list);

@@ -11,7 +11,7 @@
  */
 #include "bench_table.h"
 
-static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
+void *bench_map_set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
     struct bench_table *table = bench_table_open(bench, facts, message);
 
@@ -22,7 +22,7 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
     return table;
 }
 
-static void run(void *work, uint64_t count)
+void bench_map_run(void *work, uint64_t count)
 {
     struct bench_table *table = work;
     const uint64_t length = table->shape.length;
@@ -39,7 +39,7 @@ static void run(void *work, uint64_t count)
     table->done = count;
 }
 
-static void reset(void *work)
+void bench_map_reset(void *work)
 {
     struct bench_table *table = work;
 
@@ -49,22 +49,19 @@ static void reset(void *work)
         table->failures = 1;
 }
 
-static bool verify(void *work, char *message)
+bool bench_map_verify(void *work, char *message)
 {
     return bench_table_verify_mapped(work, message);
 }
 
-static bool settle(void *work, char *message)
+bool bench_map_settle(void *work, char *message)
 {
     return bench_table_verify_empty(work, message) && bench_table_settle(work, message);
 }
 
-static void tear_down(void *work)
-{
-    bench_table_close(work);
-}
-
-static const struct bench_family maps = { set_up, run, reset, verify, settle, tear_down, NULL };
+static const struct bench_family maps = {
+    bench_map_set_up, bench_map_run, bench_map_reset, bench_map_verify, bench_map_settle, bench_table_tear_down, NULL
+};
 
 static bool is_measured(const struct engine *engine, const struct bench_shape *shape, bool is_cold)
 {

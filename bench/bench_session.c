@@ -13,9 +13,10 @@
 #define CALLGRIND_TOGGLE_COLLECT ((void)0)
 #endif
 
-#define LONG_SECONDS      30e-6  /* of one run: the clock's 240 ns are below 1 % of it */
-#define PREEMPTED_SECONDS 200e-6 /* longer than any short run and its interrupts, shorter than another thread's turn   \
-                                  */
+#define LONG_SECONDS 30e-6 /* of one run: the clock's 240 ns are below 1 % of it */
+#define PREEMPTED_SECONDS                                                                                              \
+    200e-6 /* longer than any short run and its interrupts, shorter than another thread's turn                         \
+            */
 
 struct bench_session {
     const struct bench_case *bench;

@@ -71,7 +71,7 @@ static void lay_out(struct bench_table *table)
 
     table->leaf_shift = log2_floor(format->leaf_sizes & low_mask(fit_shift + 1));
     table->leaf_level = bench_leaf_level(format, table->leaf_shift);
-    table->leaves = shape->length >> table->leaf_shift;
+    table->leaves = shape->is_scattered ? SHAPE_MANY_LEAVES : shape->length >> table->leaf_shift;
     table->unmap_unit = bench_item_span(format, table->leaf_level + 1) / 2;
     table->covers_tables = shape->length > 2 * table->unmap_unit;
     table->target_start = TARGET_START;
@@ -117,6 +117,7 @@ static int plant(struct bench_table *table)
     static const struct pt_hooks hooks = { .top_changed = top_changed };
     struct pt_config config = engine_default_config(table->engine);
 
+    config.features |= table->features;
     config.pool = &table->pool;
     config.hooks = &hooks;
     return pt_init(&table->pt, table->engine, &config);
@@ -154,6 +155,7 @@ struct bench_table *bench_table_open_shape(const struct bench_case *bench, const
     CHECK(table->format != NULL);
     table->shape = *shape;
     table->is_cold = bench->is_cold;
+    table->features = bench->features;
     lay_out(table);
     step_off_the_table(table);
     table_pool_init(&table->pool, 0, TABLE_POOL_PAGES);
@@ -178,6 +180,11 @@ void bench_table_close(struct bench_table *table)
     pt_deinit(&table->pt);
     table_pool_destroy(&table->pool);
     free(table);
+}
+
+void bench_table_tear_down(void *work)
+{
+    bench_table_close(work);
 }
 
 void bench_table_clear(struct bench_table *table)

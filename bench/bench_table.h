@@ -30,6 +30,7 @@ struct bench_table {
     const struct bench_format *format;
     struct table_shape shape;
     bool is_cold;
+    uint32_t features; /* beyond the default configuration */
     struct table_pool pool;
     struct pt pt;
     uint64_t iova_start; /* of place 0 */
@@ -117,3 +118,16 @@ static inline uint64_t bench_table_target_at(const struct bench_table *table, ui
 typedef bool bench_shape_filter(const struct engine *engine, const struct bench_shape *shape, bool is_cold);
 void bench_add_table_cases(struct bench_list *list, const char *operation, const struct bench_family *family,
                            bench_shape_filter *has);
+
+/* The parts of the map and unmap families (bench_map.c, bench_unmap.c); `work` is a struct bench_table. */
+void *bench_map_set_up(const struct bench_case *bench, struct bench_facts *facts, char *message);
+void bench_map_run(void *work, uint64_t count);
+void bench_map_reset(void *work);
+bool bench_map_verify(void *work, char *message);
+bool bench_map_settle(void *work, char *message);
+void *bench_unmap_set_up(const struct bench_case *bench, struct bench_facts *facts, char *message);
+void bench_unmap_run(void *work, uint64_t count);
+void bench_unmap_reset(void *work);
+bool bench_unmap_verify(void *work, char *message);
+bool bench_unmap_settle(void *work, char *message);
+void bench_table_tear_down(void *work);

@@ -28,12 +28,15 @@ FORMATS = {
     "armv8_s2_64k": (16, 13, (16, 21, 29)),
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
+NO_DIRTY_BIT = ("x86_64", "riscv64", "riscv64_s2")  # none that software reads
 NO_LIVE_RESIZE = ("armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k")  # formats.md 6
 CUTS = [(16, 11), (16, 12), (20, 12), (20, 19), (21, 12), (21, 20), (30, 12), (30, 29)]  # leaf, offset
 RESIZES = [(16, 11), (16, 12), (20, 11), (20, 12), (21, 12), (29, 20), (30, 12), (30, 21)]  # and back
 ALWAYS_BUILT = {"amdv1", "x86_64", "vtdss", "riscv64", "riscv64_s2", "armv8", "armv8_16k", "armv8_64k", "armv8_s2",
                 "armv8_s2_16k", "armv8_s2_64k", "fake"}
 WHOLE_SWEEP = ("amdv1", "x86_64")  # 1x2^n in every build and state; others: leaf sizes
+SCALES = ("1MiB", "4MiB", "16MiB", "64MiB", "256MiB", "1GiB", "4GiB", "16GiB", "64GiB", "256GiB", "1TiB")
+LIMITS = ("2KiB", "8KiB", "32KiB", "128KiB", "256KiB", "512KiB", "1MiB", "2MiB", "4MiB", "8MiB", "32MiB")
 INPUTS = ("nvme-e1000e", "pagemap-thp", "pagemap-4k")
 VARIANTS = ("amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off")
 CELLS = [f"{s1}-{s2}-{rmp}" for s1 in ("none", "4K", "2M") for s2 in ("4K", "2M") for rmp in ("4K", "2M")]
@@ -95,6 +98,29 @@ def resizes(format):
             state = "warm" if small >= level_shift(large) else "cold"
             yield f"resize/{format}/{size(large)}_to_{size(small)}/{state}"
             yield f"resize/{format}/{size(small)}_to_{size(large)}/{state}"
+
+
+def batches(format):
+    """Names of the cases of many pieces, but for the build's suffix."""
+    granule = FORMATS[format][0]
+    for operation, way in (("map", "list"), ("map", "calls"), ("unmap", "ranges"), ("unmap", "lookups"), ("unmap", "calls")):
+        yield f"{operation}/{format}/{way}_256x{size(granule)}/warm"
+    for operation, way in (("map", "list"), ("unmap", "ranges")):
+        yield f"{operation}/{format}/{way}_1x{size(granule + 8)}/warm"
+
+
+def dirties(format):
+    """Names of the dirty cases, but for the build's suffix."""
+    if format in NO_DIRTY_BIT:
+        return
+    granule, index_bits, _ = FORMATS[format]
+    for index, leaf in enumerate(works(format, True)[2]):
+        if (1 << 30 - granule - index * index_bits) < 100:
+            continue
+        for percent in (0, 1, 50, 100):
+            yield f"dirty/{format}/scan_1GiB_of_{leaf}_{percent}pct/warm"
+            if index == 0 and percent > 0:
+                yield f"dirty/{format}/peek_1GiB_of_{leaf}_{percent}pct/warm"
 
 
 def measure(test, filter, *flags, **environment):
@@ -184,7 +210,7 @@ class Names(unittest.TestCase):
             yield f"map/{format}/{work}/cold{build}"
         for work in frees:
             yield f"unmap/{format}/{work}/cold{build}"
-        for name in resizes(format):
+        for name in [*resizes(format), *batches(format), *dirties(format)]:
             yield name + build
         for work in looked_up:
             yield f"lookup/{format}/sequential_1GiB_of_{work}/warm{build}"
@@ -196,7 +222,10 @@ class Names(unittest.TestCase):
                 yield from self.promised_of(format, build)
             for input in INPUTS if FORMATS[format][0] <= 12 else ():
                 yield f"replay/{input}/{format}"
-        yield from ("limit/store_2KiB", "limit/store_2MiB", "limit/store_2KiB_scalar")
+            for work in SCALES:
+                yield f"scale/{format}/map_{work}/warm"
+        for bytes in LIMITS:
+            yield from (f"limit/store_{bytes}", f"limit/store_{bytes}_scalar")
         for variant in VARIANTS:
             for cell in CELLS:
                 for kind in ("fault",) if faults(variant, cell) else ("hit", "miss"):
@@ -229,7 +258,7 @@ class Names(unittest.TestCase):
 
     def test_the_filter_searches_the_exact_name(self):
         self.assertEqual(listed("--benchmark_filter=^map/amdv1/1x4K/warm$"), ["map/amdv1/1x4K/warm"])
-        self.assertEqual(listed("--benchmark_list_tests", "--benchmark_filter=limit/store_2M"), ["limit/store_2MiB"])
+        self.assertEqual(listed("--benchmark_list_tests", "--benchmark_filter=limit/store_2MiB$"), ["limit/store_2MiB"])
         without = listed("--benchmark_filter=-^map")
         self.assertTrue(without)
         self.assertFalse([name for name in without if name.startswith("map")])
@@ -281,6 +310,14 @@ class Json(unittest.TestCase):
             "resize/x86_64/2M_to_4K/cold": (512, 10),
             "resize/amdv1/4K_to_1M/warm": (256, 9),
             "resize/riscv64/4K_to_64K/warm": (16, 10),
+            "map/amdv1/list_256x4K/warm": (256, 3),
+            "unmap/riscv64/ranges_256x4K/warm": (256, 4),
+            "map/riscv64/list_1x1M/warm": (16, 4),
+            "dirty/vtdss/scan_1GiB_of_4K_1pct/warm": (262144, 4 + 512),
+            "dirty/armv8_16k/scan_1GiB_of_16K_50pct/warm": (65536, 1 + 2 * 4 + 32 * 4),
+            "scale/amdv1/map_1MiB/warm": (256, 3),
+            "scale/x86_64/map_16GiB/warm": (1 << 22, 2 + 16 + 8192),
+            "scale/riscv64/map_1TiB/warm": (1 << 19, 4 + 1024),
             "map/fake/256x2K/warm": (256, 4),
             "map/fake/1x1M/warm": (1, 3),
         }
@@ -295,7 +332,7 @@ class Json(unittest.TestCase):
         """Each case reads its table back after the timing; a wrong one would be an error and exit code 1."""
         everything = "sequential_1GiB|1GiB_as" if is_slow(self) else "."
         for format in built():
-            filter = f"^(map|unmap|lookup|cut|resize)/{format}/.*{everything}|^replay/pagemap-thp/{format}$"
+            filter = f"^(map|unmap|lookup|cut|resize|dirty)/{format}/.*{everything}|^replay/pagemap-thp/{format}$"
             runs = measure(self, filter)["benchmarks"]
             self.assertEqual([run["name"] for run in runs], listed(f"--benchmark_filter={filter}"))
             self.assertFalse([run for run in runs if "error_occurred" in run])

@@ -45,7 +45,7 @@ static uint64_t run_cold(struct bench_table *table, uint64_t count)
     return failures;
 }
 
-static void run(void *work, uint64_t count)
+void bench_unmap_run(void *work, uint64_t count)
 {
     struct bench_table *table = work;
 
@@ -53,48 +53,49 @@ static void run(void *work, uint64_t count)
     table->done = count;
 }
 
-static void reset(void *work)
+void bench_unmap_reset(void *work)
 {
     struct bench_table *table = work;
 
     if (!bench_table_map(table, table->done)) table->failures = 1;
 }
 
-static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
+void *bench_unmap_set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
 {
     struct bench_table *table = bench_table_open(bench, facts, message);
 
     if (!table) return NULL;
     table->done = table->places;
-    reset(table);
-    run(table, table->places);
+    bench_unmap_reset(table);
+    bench_unmap_run(table, table->places);
     table->pages_settled = table->pool.live_pages;
-    reset(table);
+    bench_unmap_reset(table);
     table->allocations_settled = table->pool.allocations;
     return table;
 }
 
-static bool verify(void *work, char *message)
+bool bench_unmap_verify(void *work, char *message)
 {
     return bench_table_verify_empty(work, message);
 }
 
 /* The places are mapped again: they must be right, and when they are gone, as many tables be left as after set-up. */
-static bool settle(void *work, char *message)
+bool bench_unmap_settle(void *work, char *message)
 {
     struct bench_table *table = work;
 
     if (!bench_table_verify_mapped(table, message)) return false;
-    run(table, table->places);
+    bench_unmap_run(table, table->places);
     return bench_table_verify_empty(table, message) && bench_table_settle(table, message);
 }
 
-static void tear_down(void *work)
-{
-    bench_table_close(work);
-}
-
-static const struct bench_family unmaps = { set_up, run, reset, verify, settle, tear_down, NULL };
+static const struct bench_family unmaps = { bench_unmap_set_up,
+                                            bench_unmap_run,
+                                            bench_unmap_reset,
+                                            bench_unmap_verify,
+                                            bench_unmap_settle,
+                                            bench_table_tear_down,
+                                            NULL };
 
 static bool fills_tables(const struct bench_format *format, const struct bench_shape *shape)
 {
