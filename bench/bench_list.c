@@ -43,6 +43,8 @@ void bench_list_all(struct bench_list *list)
     bench_add_maps(list);
     bench_add_unmaps(list);
     bench_add_batches(list);
+    bench_add_incoherents(list);
+    bench_add_growths(list);
     bench_add_lookups(list);
     bench_add_dirties(list);
     bench_add_resizes(list);

@@ -114,12 +114,13 @@ static void top_changed(void *context, hpa_t top, unsigned level)
 /* An empty tree. */
 static int plant(struct bench_table *table)
 {
-    static const struct pt_hooks hooks = { .top_changed = top_changed };
+    static const struct pt_hooks hooks = { .top_changed = top_changed, .flush = bench_flush };
     struct pt_config config = engine_default_config(table->engine);
 
     config.features |= table->features;
     config.pool = &table->pool;
     config.hooks = &hooks;
+    config.context = table;
     return pt_init(&table->pt, table->engine, &config);
 }
 

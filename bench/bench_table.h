@@ -25,6 +25,16 @@ enum {
     TABLE_POOL_PAGES = 1 << 16, /* reserved, not touched */
 };
 
+/* Write the line at `line` back to memory. */
+typedef void bench_write_back(const void *line);
+
+/* What becomes of flushes, for walkers that do not snoop (bench_incoherent.c). */
+struct bench_flusher {
+    bench_write_back *write_back; /* NULL: they are counted only */
+    uint64_t flushes, bytes;
+    uint8_t *seen; /* a copy of the pool that gets what is flushed; NULL: none */
+};
+
 struct bench_table {
     const struct engine *engine;
     const struct bench_format *format;
@@ -49,7 +59,11 @@ struct bench_table {
     uint64_t failures;            /* not 0: some call of a run returned the wrong thing */
     uint32_t pages_settled;       /* pages of tables between batches */
     uint64_t allocations_settled; /* warm: made by set-up, and none after */
+    struct bench_flusher flusher;
 };
+
+/* The hook of PT_DMA_INCOHERENT; `context` is the bench_table. */
+void bench_flush(void *context, hpa_t address, unsigned offset, unsigned length);
 
 /* Rows to measure: index -> engine that this CPU runs, NULL past the end. */
 const struct engine *bench_engine_at(unsigned index);

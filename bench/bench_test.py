@@ -28,6 +28,8 @@ FORMATS = {
     "armv8_s2_64k": (16, 13, (16, 21, 29)),
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
+INCOHERENT = ("x86_64", "vtdss", "armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k", "fake")
+GROWS = ("amdv1",)  # in its default configuration
 NO_DIRTY_BIT = ("x86_64", "riscv64", "riscv64_s2")  # none that software reads
 NO_LIVE_RESIZE = ("armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k")  # formats.md 6
 CUTS = [(16, 11), (16, 12), (20, 12), (20, 19), (21, 12), (21, 20), (30, 12), (30, 29)]  # leaf, offset
@@ -65,7 +67,7 @@ def size(shift):
 
 def built():
     """The formats of this build. Each must have a row above."""
-    return list(dict.fromkeys(name.split("/")[1] for name in listed() if name.startswith("map/")))
+    return list(dict.fromkeys(name.split("/")[1] for name in listed("--benchmark_filter=^lookup/")))
 
 
 def works(format, is_everywhere):
@@ -121,6 +123,20 @@ def dirties(format):
             yield f"dirty/{format}/scan_1GiB_of_{leaf}_{percent}pct/warm"
             if index == 0 and percent > 0:
                 yield f"dirty/{format}/peek_1GiB_of_{leaf}_{percent}pct/warm"
+
+
+def incoherents(format, build):
+    """Names of the cases whose walker does not snoop."""
+    for operation in ("map", "unmap") if format in INCOHERENT else ():
+        for count in (1, 256):
+            case = f"{operation}/{format}_incoherent/{count}x{size(FORMATS[format][0])}/warm"
+            yield case + build
+            if not build and has_write_back():
+                yield case + "-writeback"
+
+
+def has_write_back():
+    return os.uname().machine == "x86_64"
 
 
 def measure(test, filter, *flags, **environment):
@@ -212,6 +228,9 @@ class Names(unittest.TestCase):
             yield f"unmap/{format}/{work}/cold{build}"
         for name in [*resizes(format), *batches(format), *dirties(format)]:
             yield name + build
+        yield from incoherents(format, build)
+        for work in ("0_levels", "1_level", "2_levels", "3_levels") if format in GROWS else ():
+            yield f"growth/{format}/{work}/cold{build}"
         for work in looked_up:
             yield f"lookup/{format}/sequential_1GiB_of_{work}/warm{build}"
             yield f"lookup/{format}/random_1GiB_of_{work}/warm{build}"
