@@ -27,7 +27,13 @@ PERF_CASES = [
     "replay/nvme-e1000e/amdv1",
     "translate/amd/4K-4K-4K/*",
     "iotlb/amd/4K-4K/random",
-    "limit/*",
+    "limit/store_2KiB*",
+    "limit/store_2MiB",
+    "cut/amdv1/2M_at_4K/cold",
+    "resize/*/2M_to_4K/cold",
+    "dirty/*/scan_1GiB_of_4K_1pct/warm",
+    "growth/amdv1/1_level/cold",
+    "scale/amdv1/map_1GiB/warm",
 ]
 FLAME_CASES = ["map/amdv1/256x4K/warm", "map/amdv1/1GiB_as_4K/warm"]
 # Instructions that are counted in every mode: (case, operations).
