@@ -10,8 +10,9 @@ import re
 import sqlite3
 import tempfile
 import unittest
+import zlib
 
-from nightlylib import bench, fuzz, history, place, progress, schema
+from nightlylib import bench, fuzz, history, page_history, place, progress, schema
 from nightlylib.modes import MODES, QUICK_CASES
 from result_case import FIXTURE, HistoryCase, ResultCase
 
@@ -25,12 +26,68 @@ class HistoryTest(HistoryCase):
             query = "SELECT value FROM results WHERE part=? AND name=? AND metric=?"
             bench_rows = database.execute(query, ("bench", "map/amdv1/256x4K/warm", "cpu_time_ns")).fetchall()
             fuzz_rows = database.execute(query, ("fuzz", "fuzz_engine", "execs")).fetchall()
-            input_name = "linux-6.12-vtd-nvme-e1000e.trace.xz/amdv1"
-            input_rows = database.execute(query, ("inputs", input_name, "totals.maps_read")).fetchall()
+            packed = database.execute("SELECT counters, counters_bytes FROM runs").fetchall()
         entry = next(e for e in self.result["bench"]["benchmarks"] if e["name"] == "map/amdv1/256x4K/warm")
         self.assertEqual(bench_rows, [(entry["cpu_time"],)] * 2)
         self.assertEqual(fuzz_rows, [(812345.0,)] * 2)
-        self.assertEqual(input_rows, [(127221.0,)] * 2)
+        for counters, length in packed:
+            text = zlib.decompress(counters)
+            self.assertEqual(len(text), length)
+            counters = json.loads(text)
+            self.assertEqual(counters["bench"][entry["name"]]["table_bytes"], [entry["table_bytes"]])
+            name = "linux-6.12-vtd-nvme-e1000e.trace.xz/amdv1"
+            self.assertEqual(counters["inputs"][name]["totals.maps_read"], [127221])
+
+    def old_file(self):
+        """As files were when every value was a row of `results`. Returns these rows."""
+        self.store_as("2026-01-29T02:00:00Z")
+        self.store_as("2026-01-30T02:00:00Z", factor=1.5)
+        with contextlib.closing(history.connect(self.database)) as database, database:
+            rows = self.all_rows(database)
+            for statement in ("DROP VIEW results", "DROP TABLE samples", "DROP TABLE series", "DROP INDEX runs_by_machine"):
+                database.execute(statement)
+            for column in ("counters", "counters_bytes"):
+                database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+            database.execute("CREATE TABLE results (run_id, part, name, repetition, metric, value REAL)")
+            database.execute("CREATE INDEX results_by_name ON results (part, name, metric, run_id)")
+            database.executemany("INSERT INTO results VALUES (?,?,?,?,?,?)", rows)
+        return rows
+
+    def all_rows(self, database):
+        rows = database.execute("SELECT run_id, part, name, repetition, metric, value FROM results").fetchall()
+        for run_id, packed in database.execute("SELECT id, counters FROM runs"):
+            for part, names in json.loads(zlib.decompress(packed)).items():
+                rows += [
+                    (run_id, part, name, repetition, metric, float(value))
+                    for name, metrics in names.items()
+                    for metric, values in metrics.items()
+                    for repetition, value in enumerate(values)
+                ]
+        return sorted(rows)
+
+    def test_an_old_file_keeps_every_value_and_what_the_page_reads_of_it(self):
+        rows = self.old_file()
+        self.assertEqual(len(rows), 2 * len(list(history.rows_of(self.result))))
+        run = {**self.result["run"], "started": "2026-02-01T02:00:00Z"}
+        series = page_history.earlier(self.database, run)[1]  # migrates
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            self.assertEqual(self.all_rows(database), rows)
+            self.assertEqual(database.execute("SELECT name FROM sqlite_master WHERE name = 'old_results'").fetchall(), [])
+        first, second = series["map/amdv1/256x4K/warm"]
+        self.assertAlmostEqual(second, 1.5 * first)
+        self.store_as("2026-01-31T02:00:00Z")
+        self.assertEqual(len(page_history.earlier(self.database, run)[0]), 3)
+
+    def test_an_old_file_that_cannot_go_over_stays_as_it_was(self):
+        rows = self.old_file()
+        with contextlib.closing(sqlite3.connect(self.database)) as database, database:
+            database.execute("INSERT INTO results SELECT * FROM results WHERE part = 'fuzz'")  # the new key forbids it
+        with self.assertRaisesRegex(schema.Invalid, "history.sqlite: UNIQUE"):
+            history.connect(self.database)
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
+            self.assertEqual(sorted(set(database.execute("SELECT * FROM results").fetchall())), rows)
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        self.assertEqual(tables, [("results",), ("runs",)])
 
     def test_a_store_that_fails_half_way_leaves_no_run(self):
         result = copy.deepcopy(self.result)
