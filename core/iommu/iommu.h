@@ -69,6 +69,7 @@ struct iommu_table {
     bool sign_extend;
     bool set_accessed_dirty; /* the walk sets A and D in the leaf as hardware does */
     bool upper_half;         /* Arm TTBR1: input addresses have all bits above va_bits set */
+    bool forces_write_back;  /* Arm S2 FWB: leaves say by another word that memory is write-back */
     bool unprivileged;       /* Arm stage 1: accesses are made as a user; leaves without that right refuse them */
 };
 
@@ -84,6 +85,8 @@ struct iommu_leaf {
     unsigned shift;                         /* size of the leaf: contiguous runs as a whole */
     bool readable, writable;                /* AND over the path, as hardware combines them */
     bool dirty, forced_coherent, encrypted; /* bits of the leaf; Arm has no D: writable as the item stands */
+    bool non_secure;                        /* Arm stage 1: every item of the path leads to non-secure memory */
+    bool write_back;                        /* Arm: the leaf's memory is cached, write-back */
     unsigned level;                         /* where the walk ended */
     unsigned reads;                         /* items fetched */
     uint64_t items[IOMMU_PATH_MAX];         /* raw items as read, top first, `reads` of them */

@@ -38,7 +38,8 @@ struct item_meaning {
     unsigned rights; /* enum walk_right: what the item itself allows; ANDed along the path */
 };
 
-enum walk_right { WALK_READ = 1, WALK_WRITE = 2 };
+/* ANDed along the path as rights are; not for an access to have: that all items lead to non-secure memory. */
+enum walk_right { WALK_READ = 1, WALK_WRITE = 2, WALK_NON_SECURE = 4, WALK_ALL = 7 };
 
 struct walk_format {
     unsigned granule_shift; /* smallest leaf */
@@ -54,6 +55,8 @@ struct walk_format {
     /* The C-bit is stripped from `item` already. `meaning` is set for tables (but for shift) and leaves. */
     enum item_kind (*decode)(const struct iommu_table *table, uint64_t item, unsigned level,
                              struct item_meaning *meaning);
+    /* Is the memory of a leaf cached, write-back? NULL: items do not say. */
+    bool (*is_write_back)(const struct iommu_table *table, uint64_t item);
 };
 
 /* An item that a walk may start at instead of the root: what the walk cache keeps. */
@@ -199,6 +202,7 @@ WALK_INLINE void walk_fail(const struct walk_job *job, const struct walk_step *s
     leaf->shift = 0;
     leaf->readable = leaf->writable = false;
     leaf->dirty = leaf->forced_coherent = leaf->encrypted = false;
+    leaf->non_secure = leaf->write_back = false;
     leaf->level = step->level;
     leaf->reads = step->reads;
 }
@@ -256,6 +260,8 @@ WALK_INLINE bool walk_finish(const struct walk_format *format, const struct walk
     leaf->dirty = ((step->item ^ format->inverted) & walk_dirty(format, step)) != 0;
     leaf->forced_coherent = (step->item & format->forced_coherent) != 0;
     leaf->encrypted = (step->item & job->table->c_bit_mask) != 0;
+    leaf->non_secure = (rights & WALK_NON_SECURE) != 0;
+    leaf->write_back = format->is_write_back && format->is_write_back(job->table, step->item);
     leaf->level = step->level;
     leaf->reads = step->reads;
     return true;
@@ -312,7 +318,7 @@ WALK_INLINE bool walk_pass(const struct walk_format *format, const struct walk_j
     const uint64_t c_bit_mask = table->c_bit_mask;
     const uint64_t input = job->input & low_mask(walk_input_bits(format, table));
     unsigned shift = walk_item_shift(format, start ? start->level : table->top_level);
-    struct walk_step step = { 0, table->root + 8 * (input >> shift), WALK_READ | WALK_WRITE, table->top_level, 0 };
+    struct walk_step step = { 0, table->root + 8 * (input >> shift), WALK_ALL, table->top_level, 0 };
     struct item_meaning meaning;
 
     if (walk_is_near(format, job)) {

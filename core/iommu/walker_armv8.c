@@ -8,7 +8,7 @@
  *
  * Levels count up from the pages (Arm's number is 3 - level). 63:59 are of stage 1 tables only: NSTable, APTable[1] (no
  * writes below), APTable[0] (privileged only below), UXNTable, PXNTable. Devices make data accesses: XN does not
- * matter, nor do NS, nG, memory types and shareability, which say how an access is made and not whether it may be.
+ * matter, nor does nG. NS and memory types say how an access is made and not whether it may be: they are reported.
  *
  * The contiguous hint does not change what one item says: hardware that ignores it reads the same address from the item
  * itself, which is why addresses advance along a run. It only makes the cached translation larger.
@@ -25,8 +25,13 @@
 
 #define ARM_VALID      UINT64_C(1)
 #define ARM_TABLE      (UINT64_C(1) << 1) /* page at level 0 */
-#define ARM_AP_USER    (UINT64_C(1) << 6) /* stage 1 */
-#define ARM_AP_RO      (UINT64_C(1) << 7) /* stage 1 */
+#define ARM_ATTR_SHIFT 2
+#define ARM_S1_ATTR    UINT64_C(7)         /* index into MAIR */
+#define ARM_S2_ATTR    UINT64_C(15)        /* memory type itself */
+#define ARM_NS         (UINT64_C(1) << 5)  /* stage 1 */
+#define ARM_NSTABLE    (UINT64_C(1) << 63) /* stage 1 */
+#define ARM_AP_USER    (UINT64_C(1) << 6)  /* stage 1 */
+#define ARM_AP_RO      (UINT64_C(1) << 7)  /* stage 1 */
 #define ARM_S2AP_READ  (UINT64_C(1) << 6)
 #define ARM_S2AP_WRITE (UINT64_C(1) << 7)
 #define ARM_SH         (UINT64_C(3) << 8)
@@ -82,7 +87,7 @@ WALK_INLINE unsigned arm_table_rights(struct arm_shape shape, const struct iommu
 {
     if (shape.is_stage2) return WALK_READ | WALK_WRITE;
     if (table->unprivileged && item & ARM_APT_USER) return 0;
-    return WALK_READ | (item & ARM_APT_RO ? 0 : WALK_WRITE);
+    return WALK_READ | (item & ARM_APT_RO ? 0 : WALK_WRITE) | (item & ARM_NSTABLE ? WALK_NON_SECURE : 0);
 }
 
 /* A write is also allowed where hardware would make the item writable on the way. */
@@ -93,7 +98,20 @@ WALK_INLINE unsigned arm_leaf_rights(struct arm_shape shape, const struct iommu_
     if (shape.is_stage2)
         return (item & ARM_S2AP_READ ? WALK_READ : 0) | (item & ARM_S2AP_WRITE || becomes_writable ? WALK_WRITE : 0);
     if (table->unprivileged && !(item & ARM_AP_USER)) return 0;
-    return WALK_READ | (!(item & ARM_AP_RO) || becomes_writable ? WALK_WRITE : 0);
+    return WALK_READ | (!(item & ARM_AP_RO) || becomes_writable ? WALK_WRITE : 0) |
+           (item & ARM_NS ? WALK_NON_SECURE : 0);
+}
+
+/*
+ * Stage 1: index 1 is write-back in the MAIR that software sets (armv8_registers.h). Stage 2, D8.6: 0b1111 says inner
+ * and outer write-back; with FEAT_S2FWB 0b0110 does, and 0b1111 is reserved.
+ */
+WALK_INLINE bool arm_is_write_back(struct arm_shape shape, const struct iommu_table *table, uint64_t item)
+{
+    const uint64_t attr = item >> ARM_ATTR_SHIFT;
+
+    if (!shape.is_stage2) return (attr & ARM_S1_ATTR) == 1;
+    return (attr & ARM_S2_ATTR) == (table->forces_write_back ? 6 : 15);
 }
 
 WALK_INLINE enum item_kind arm_decode(struct arm_shape shape, const struct iommu_table *table, uint64_t item,
@@ -137,6 +155,10 @@ WALK_INLINE enum item_kind arm_decode(struct arm_shape shape, const struct iommu
     {                                                                                                                  \
         return arm_decode((struct arm_shape){ granule, (stage) == 2 }, table, item, level, meaning);                   \
     }                                                                                                                  \
+    WALK_INLINE bool token##_is_write_back(const struct iommu_table *table, uint64_t item)                             \
+    {                                                                                                                  \
+        return arm_is_write_back((struct arm_shape){ granule, (stage) == 2 }, table, item);                            \
+    }                                                                                                                  \
     static const struct walk_format token##_format = {                                                                 \
         .granule_shift = (granule),                                                                                    \
         .index_bits = (granule)-3,                                                                                     \
@@ -148,6 +170,7 @@ WALK_INLINE enum item_kind arm_decode(struct arm_shape shape, const struct iommu
         .items_advance = true,                                                                                         \
         .has_upper_half = (stage) == 1,                                                                                \
         .decode = token##_decode,                                                                                      \
+        .is_write_back = token##_is_write_back,                                                                        \
     };                                                                                                                 \
     DEFINE_WALKER_OF(token, token##_format)
 

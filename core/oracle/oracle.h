@@ -71,6 +71,7 @@ struct oracle_config {
     bool sign_extend;
     bool upper_half;     /* input addresses have all bits above va_bits set */
     bool small_va;       /* amdv1 as Linux 7.2 */
+    bool keeps_top;      /* Arm stage 2: tables stand side by side only where the architecture demands it */
     bool is_contiguous;  /* leaves of several items where the format has them by a switch */
     bool hardware_dirty; /* dirty bits where the format has them by a switch */
     bool needs_write;    /* leaves without the right to write are refused */
@@ -106,8 +107,8 @@ struct oracle_run {
     bool dirty;
 };
 
-/* The level of a new top table: `asked`, or what follows from the input width. */
-unsigned oracle_top_level(const struct oracle_format *format, unsigned va_bits, unsigned asked);
+/* The level of a new top table: config->top_level, or what follows from the input width. */
+unsigned oracle_top_level(const struct oracle_config *config);
 
 /* Can dirtiness be read and cleared in such a table? */
 bool oracle_reads_dirty(const struct oracle_config *config);

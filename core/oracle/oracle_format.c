@@ -205,13 +205,27 @@ static uint64_t possible_sizes(const struct oracle_config *config)
     return sizes & low_mask(config->oa_bits);
 }
 
-unsigned oracle_top_level(const struct oracle_format *format, unsigned va_bits, unsigned asked)
+/* Where Arm has no stage 2 that starts at `level` (formats.md 1.6): tables of the level below stand side by side. */
+static bool must_fold(const struct oracle_config *config, unsigned level)
 {
+    const unsigned oa_bits = config->oa_bits;
+
+    switch (config->format->granule_shift) {
+    case 12: return level == 3 && (oa_bits == 40 || oa_bits == 42);
+    case 14: return (level == 3 && (oa_bits == 48 || config->va_bits == 48)) || (level == 2 && oa_bits == 40);
+    default: return false;
+    }
+}
+
+unsigned oracle_top_level(const struct oracle_config *config)
+{
+    const struct oracle_format *format = config->format;
+    const unsigned extra_bits = config->keeps_top ? 0 : format->top_extra_bits;
     unsigned level = 0;
 
-    if (!format->width_says_top) return asked;
-    while (oracle_item_shift(format, level + 1) + format->top_extra_bits < va_bits) level++;
-    return level;
+    if (!format->width_says_top) return config->top_level;
+    while (oracle_item_shift(format, level + 1) + extra_bits < config->va_bits) level++;
+    return config->keeps_top && format->top_extra_bits && must_fold(config, level) ? level - 1 : level;
 }
 
 bool oracle_reads_dirty(const struct oracle_config *config)

@@ -109,6 +109,10 @@ enum op_field {
     FIELD_CONTIGUOUS,      /* default yes */
     FIELD_FORCE_WRITEABLE, /* default no */
     FIELD_HARDWARE_DIRTY,  /* default no */
+    FIELD_UPPER_HALF,      /* default no */
+    FIELD_NON_SECURE,      /* default no */
+    FIELD_FWB,             /* default no */
+    FIELD_IO_PGTABLE,      /* default no */
     OP_FIELD_COUNT,
 };
 

@@ -115,6 +115,14 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                                 "vtdss: read-only leaves are refused" },
     [FIELD_HARDWARE_DIRTY] = { "hardware_dirty", 0, 43, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
                                "armv8: writable leaves carry DBM" },
+    [FIELD_UPPER_HALF] = { "upper_half", 0, 45, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                           "armv8 stage 1: TTBR1, input addresses have all bits above va_bits set" },
+    [FIELD_NON_SECURE] = { "non_secure", 0, 46, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                           "armv8 stage 1: NS in leaves, NSTable in tables" },
+    [FIELD_FWB] = { "fwb", 0, 47, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                    "armv8 stage 2: memory types as FEAT_S2FWB reads them" },
+    [FIELD_IO_PGTABLE] = { "io_pgtable", 0, 48, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                           "armv8 as io-pgtable-arm, reading (a) of formats/armv8.h; contiguous=no is implied" },
 };
 
 #define NEED(field) (OP_REQUIRED | (field))
@@ -123,7 +131,7 @@ static const struct op_spec op_specs[] = {
     { "world",
       "the machine; first op of a script, at most one",
       OP_WORLD,
-      28,
+      32,
       { FIELD_FORMAT,
         FIELD_HW,
         FIELD_POLICY,
@@ -151,7 +159,11 @@ static const struct op_spec op_specs[] = {
         FIELD_IOTLB,
         FIELD_CONTIGUOUS,
         FIELD_FORCE_WRITEABLE,
-        FIELD_HARDWARE_DIRTY } },
+        FIELD_HARDWARE_DIRTY,
+        FIELD_UPPER_HALF,
+        FIELD_NON_SECURE,
+        FIELD_FWB,
+        FIELD_IO_PGTABLE } },
     { "map",
       "pt_map_range",
       OP_MAP,
@@ -232,7 +244,7 @@ static const struct {
     uint8_t row;
     uint8_t bounded;
 } by_kind[OP_KIND_LIMIT] = {
-    [OP_WORLD] = { ALL << FIELD_FORMAT & ~(ALL << OP_FIELD_COUNT), { 0 }, 1, FIELD_PROT },
+    [OP_WORLD] = { ALL << FIELD_FORMAT & ALL >> (64 - OP_FIELD_COUNT), { 0 }, 1, FIELD_PROT },
     [OP_MAP] = { F(INPUT) | F(HPA) | F(LENGTH) | F(PROT) | TABLE, { 0x3f03fff, ALL, ALL, ALL }, 2, FIELD_STAGE },
     [OP_UNMAP] = { F(INPUT) | F(LENGTH) | F(SYNC) | TABLE, { 0x7f000ff, ALL, 0, ALL }, 3, FIELD_STAGE },
     [OP_SYNC] = { TABLE, { 0x3f000ff, 0, 0, 0 }, 4, FIELD_STAGE },

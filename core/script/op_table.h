@@ -33,7 +33,7 @@ struct op_field_row {
 };
 
 enum {
-    OP_SPEC_FIELDS_MAX = 32,
+    OP_SPEC_FIELDS_MAX = 40,
     OP_REQUIRED = 0x80, /* ORed to a field of a spec: a script must write it */
     OP_FIELD_MASK = 0x7f,
 };

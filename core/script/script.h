@@ -92,6 +92,7 @@ struct script_limits {
     uint8_t output_bits;
     uint8_t page_shift; /* smallest leaf */
     bool has_rmp, has_s1, has_halves;
+    bool is_upper;       /* all bits above input_bits are set in every input address */
     uint64_t page_sizes; /* leaf sizes a map may use, bit s = 2^s bytes */
     uint64_t memory;     /* bytes of data RAM */
 };

@@ -20,6 +20,7 @@ static struct script_limits limits_of(const struct op *world)
         .has_rmp = strcmp(format->name, "amdv1") == 0 && op_get(world, FIELD_RMP),
         .has_s1 = op_get(world, FIELD_S1) != 0,
         .has_halves = format->has_halves || op_get(world, FIELD_SIGN_EXTEND),
+        .is_upper = op_get(world, FIELD_UPPER_HALF),
         .memory = op_get(world, FIELD_MEMORY),
     };
 }
@@ -52,8 +53,10 @@ const struct script_live *script_context_find(const struct script_context *conte
 static bool fits(const struct script_limits *limits, const struct script_live *range)
 {
     const uint64_t low = low_mask(limits->input_bits);
-    const uint64_t input = limits->has_halves && (range->input & ~low) == ~low ? range->input & low : range->input;
+    const bool is_high = (range->input & ~low) == ~low;
+    const uint64_t input = is_high && (limits->has_halves || limits->is_upper) ? range->input & low : range->input;
 
+    if (limits->is_upper && !is_high) return false;
     if (!is_aligned(range->input | range->target | range->length, limits->page_shift)) return false;
     if (range->length == 0 || input > low || range->length - 1 > low - input) return false;
     return range->target <= low_mask(limits->output_bits) &&

@@ -66,6 +66,11 @@ static void draw_armv8(struct random *random, struct op *world)
     if (random_one_in(random, 2)) op_set(world, FIELD_VA_BITS, DRAW_OF(random, 32, 36, 40, 42, 44, 48));
     if (random_one_in(random, 4)) op_set(world, FIELD_CONTIGUOUS, 0);
     if (random_one_in(random, 3)) op_set(world, FIELD_HARDWARE_DIRTY, 1);
+    /* Each has its stages; settling takes the others back. */
+    if (random_one_in(random, 3)) op_set(world, FIELD_UPPER_HALF, 1);
+    if (random_one_in(random, 4)) op_set(world, FIELD_NON_SECURE, 1);
+    if (random_one_in(random, 3)) op_set(world, FIELD_FWB, 1);
+    if (random_one_in(random, 4)) op_set(world, FIELD_IO_PGTABLE, 1);
 }
 
 /* Half a page of memory as granule; the VA may be narrower than the top decodes. */
@@ -133,7 +138,7 @@ uint64_t script_format_sizes(const struct script_format *format, const struct op
     const uint64_t allowed = op_page_sizes_mask((unsigned)op_get(world, FIELD_PAGE_SIZES));
     uint64_t sizes = format->sizes & low_mask(script_format_input_bits(format, world));
 
-    if (!op_get(world, FIELD_CONTIGUOUS)) sizes &= ~format->contiguous_sizes;
+    if (!op_get(world, FIELD_CONTIGUOUS) || op_get(world, FIELD_IO_PGTABLE)) sizes &= ~format->contiguous_sizes;
     return allowed ? sizes & allowed : sizes;
 }
 
@@ -174,6 +179,17 @@ static bool is_arm_width(uint64_t bits, bool is_stage2)
     return bits == 32 || bits == 36 || bits == 40 || bits == 42 || bits == 44 || bits == 48;
 }
 
+static void settle_arm(struct op *world, bool is_arm, bool is_stage2)
+{
+    if (!is_arm || is_stage2) op_set(world, FIELD_UPPER_HALF, 0);
+    if (!is_arm || is_stage2) op_set(world, FIELD_NON_SECURE, 0);
+    if (!is_arm || !is_stage2) op_set(world, FIELD_FWB, 0);
+    if (!is_arm) op_set(world, FIELD_IO_PGTABLE, 0);
+    /* io-pgtable-arm has no dirty bits in stage 2. */
+    if (!is_arm || (is_stage2 && op_get(world, FIELD_IO_PGTABLE))) op_set(world, FIELD_HARDWARE_DIRTY, 0);
+    if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS), is_stage2)) op_set(world, FIELD_OA_BITS, 0);
+}
+
 void script_format_settle(struct op *world)
 {
     const struct script_format *format = script_format_of(world);
@@ -188,8 +204,7 @@ void script_format_settle(struct op *world)
     if (strcmp(format->name, "x86_64") != 0) op_set(world, FIELD_SIGN_EXTEND, 0);
     if (strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_WRITEABLE, 0);
     if (!is_amdv1 && strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_DEFAULT);
-    if (!is_arm) op_set(world, FIELD_HARDWARE_DIRTY, 0);
     if (op_get(world, FIELD_OA_BITS) > format->oa_bits) op_set(world, FIELD_OA_BITS, 0);
-    if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS), format->s1[0])) op_set(world, FIELD_OA_BITS, 0);
+    settle_arm(world, is_arm, format->s1[0]);
     if (script_format_sizes(format, world) == 0) op_set(world, FIELD_PAGE_SIZES, 0);
 }

@@ -102,6 +102,7 @@ static uint64_t draw_far_input(const struct draw *draw, unsigned shift)
     }
     address &= low;
     if (draw->limits->has_halves && random_one_in(draw->random, 3)) address |= ~low;
+    if (draw->limits->is_upper && !random_one_in(draw->random, 30)) address |= ~low;
     return address;
 }
 

@@ -321,7 +321,8 @@ static void move_to_free(const struct script_context *context, struct op *op)
 {
     const struct script_limits *limits = &context->limits;
     const uint64_t low = low_mask(limits->input_bits);
-    const uint64_t half = limits->has_halves && op_get(op, FIELD_INPUT) > low ? ~low : 0;
+    const bool is_high = limits->is_upper || (limits->has_halves && op_get(op, FIELD_INPUT) > low);
+    const uint64_t half = is_high ? ~low : 0;
     uint64_t delta = 0;
     struct script_live range;
     const struct script_live *obstacle;

@@ -29,6 +29,7 @@ static void walk_open(struct walked *walked, struct fixture *f, const struct kun
         .c_bit_mask = config->c_bit ? bit(config->c_bit) : 0,
         .sign_extend = config->features & PT_SIGN_EXTEND,
         .upper_half = config->features & PT_UPPER_HALF,
+        .forces_write_back = config->features & PT_STAGE2_FWB,
         .set_accessed_dirty = true,
     };
     assert_non_null(walked->table.walker);
@@ -64,6 +65,9 @@ static void check_run(struct fixture *f, const struct kunit_config *config, uint
                          prot & PT_WRITE ? IOMMU_NO_FAULT : IOMMU_PERMISSION);
         if (!may_read) assert_int_equal(look(&walked, va + offset, IOMMU_READ).fault, IOMMU_PERMISSION);
         if (config->c_bit) assert_int_equal(leaf.encrypted, !(prot & PT_MMIO));
+        assert_int_equal(leaf.non_secure, (config->features & PT_NON_SECURE) != 0);
+        if (strncmp(config->format, "armv8", 5) == 0)
+            assert_int_equal(leaf.write_back, (prot & (PT_CACHE | PT_MMIO)) == PT_CACHE);
     }
     physmem_destroy(&walked.memory);
 }

@@ -78,12 +78,29 @@ static void widen(struct host_config *host, unsigned default_top)
     host->pt.va_bits += host->engine->geometry.index_bits * (host->pt.top_level - default_top);
 }
 
-/* Where the input width says the top level: a width alone, without top_level=, brings its top. */
-static void follow_width(struct pt_config *config, const char *name)
+/* As the oracle is told of it. */
+static struct oracle_config oracle_config_of(const struct oracle_format *format, const struct pt_config *config)
 {
-    const struct oracle_format *format = oracle_find_format(name);
+    const bool is_amdv1 = strcmp(format->name, "amdv1") == 0;
+    struct oracle_config oracle = {
+        .format = format,
+        .va_bits = config->va_bits,
+        .oa_bits = config->oa_bits,
+        .top_level = config->top_level,
+        .grows = is_amdv1 && config->top_level < 5 && config->va_bits > 12 + 9 * (config->top_level + 1),
+        .sign_extend = config->features & PT_SIGN_EXTEND,
+        .upper_half = config->features & PT_UPPER_HALF,
+        .small_va = config->features & PT_SMALL_VA,
+        .keeps_top = config->features & PT_ARM_IO_PGTABLE,
+        .is_contiguous = config->features & (PT_NAPOT_64K | PT_CONTIGUOUS),
+        .hardware_dirty = config->features & PT_HARDWARE_DIRTY,
+        .needs_write = config->features & PT_FORCE_WRITEABLE,
+        .has_c_bit = config->features & PT_ENCRYPT_TABLES && config->c_bit,
+        .page_sizes = config->page_sizes,
+    };
 
-    config->top_level = oracle_top_level(format, config->va_bits, config->top_level);
+    oracle.top_level = oracle_top_level(&oracle);
+    return oracle;
 }
 
 static struct host_config host_config_of(const struct world *world, const struct op *op)
@@ -111,12 +128,19 @@ static struct host_config host_config_of(const struct world *world, const struct
     }
     widen(&host, default_top);
     if (op_get(op, FIELD_VA_BITS)) pt->va_bits = (unsigned)op_get(op, FIELD_VA_BITS);
-    if (op_get(op, FIELD_VA_BITS) && !op_get(op, FIELD_TOP_LEVEL)) follow_width(pt, host.engine->format);
     if (flag(op, FIELD_SMALL_VA)) set_feature(pt, PT_SMALL_VA, true);
     if (coherence != PRIVATE_DEFAULT) set_feature(pt, PT_FORCE_COHERENCE, coherence == PRIVATE_YES);
     if (!flag(op, FIELD_CONTIGUOUS)) set_feature(pt, PT_NAPOT_64K | PT_CONTIGUOUS, false);
     set_feature(pt, PT_FORCE_WRITEABLE, flag(op, FIELD_FORCE_WRITEABLE));
     set_feature(pt, PT_HARDWARE_DIRTY, flag(op, FIELD_HARDWARE_DIRTY));
+    set_feature(pt, PT_UPPER_HALF, flag(op, FIELD_UPPER_HALF));
+    set_feature(pt, PT_NON_SECURE, flag(op, FIELD_NON_SECURE));
+    set_feature(pt, PT_STAGE2_FWB, flag(op, FIELD_FWB));
+    set_feature(pt, PT_ARM_IO_PGTABLE, flag(op, FIELD_IO_PGTABLE));
+    if (flag(op, FIELD_IO_PGTABLE)) set_feature(pt, PT_CONTIGUOUS, false);
+    /* Where the input width says the top level: a width alone, without top_level=, brings its top. */
+    if (op_get(op, FIELD_VA_BITS) && !op_get(op, FIELD_TOP_LEVEL))
+        pt->top_level = oracle_config_of(oracle_find_format(host.engine->format), pt).top_level;
     set_feature(pt, PT_FLUSH_RANGE, !flag(op, FIELD_FLUSH));
     set_feature(pt, PT_FLUSH_RANGE_NO_GAPS, flag(op, FIELD_FLUSH));
     return host;
@@ -229,24 +253,9 @@ static void begin_iommu(struct world *world, const struct op *op)
 }
 
 /* The oracle's own idea of the table; what the engine says must agree. */
-static void begin_oracle(struct world_table *table, const char *format, const struct pt_config *config)
+static void begin_oracle(struct world_table *table, const struct pt_config *config)
 {
-    const bool is_amdv1 = strcmp(format, "amdv1") == 0;
-    const struct oracle_config oracle = {
-        .format = table->leftovers.format,
-        .va_bits = config->va_bits,
-        .oa_bits = config->oa_bits,
-        .top_level = oracle_top_level(table->leftovers.format, config->va_bits, config->top_level),
-        .grows = is_amdv1 && config->top_level < 5 && config->va_bits > 12 + 9 * (config->top_level + 1),
-        .sign_extend = config->features & PT_SIGN_EXTEND,
-        .upper_half = config->features & PT_UPPER_HALF,
-        .small_va = config->features & PT_SMALL_VA,
-        .is_contiguous = config->features & (PT_NAPOT_64K | PT_CONTIGUOUS),
-        .hardware_dirty = config->features & PT_HARDWARE_DIRTY,
-        .needs_write = config->features & PT_FORCE_WRITEABLE,
-        .has_c_bit = config->features & PT_ENCRYPT_TABLES && config->c_bit,
-        .page_sizes = config->page_sizes,
-    };
+    const struct oracle_config oracle = oracle_config_of(table->leftovers.format, config);
     struct pt_info info;
 
     oracle_table_init(&table->oracle, &oracle);
@@ -271,6 +280,7 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
     table->is_s1 = index == WORLD_S1_TABLE;
     table->domain = table->is_s1 ? 0 : (uint16_t)index;
     table->forced_coherent = config->features & PT_FORCE_COHERENCE;
+    table->non_secure = config->features & PT_NON_SECURE;
     table->c_bit_mask = config->c_bit ? bit(config->c_bit) : 0;
     table->no_gaps = config->features & PT_FLUSH_RANGE_NO_GAPS;
     table->gather = pt_gather_empty();
@@ -296,9 +306,10 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
         .sign_extend = config->features & PT_SIGN_EXTEND,
         .set_accessed_dirty = true,
         .upper_half = config->features & PT_UPPER_HALF,
+        .forces_write_back = config->features & PT_STAGE2_FWB,
     };
     CHECK(table->walk.walker != NULL);
-    begin_oracle(table, engine->format, config);
+    begin_oracle(table, config);
     return 0;
 }
 
@@ -460,9 +471,10 @@ static void append_place(struct world_table *table, uint64_t address)
                     leaf.shift, leaf.target, leaf.prot, leaf.dirty);
     else
         append_line(world, "oracle: nothing mapped\n");
-    append_line(world, "walk: fault=%s address=0x%" PRIx64 " size 2^%u r=%d w=%d dirty=%d fc=%d c=%d, items",
+    append_line(world,
+                "walk: fault=%s address=0x%" PRIx64 " size 2^%u r=%d w=%d dirty=%d fc=%d c=%d ns=%d wb=%d, items",
                 iommu_fault_name(walk.fault), walk.address, walk.shift, walk.readable, walk.writable, walk.dirty,
-                walk.forced_coherent, walk.encrypted);
+                walk.forced_coherent, walk.encrypted, walk.non_secure, walk.write_back);
     for (unsigned i = 0; i < walk.reads; i++) append_line(world, " %016" PRIx64, walk.items[i]);
     if (!leads_through_tables(table, &walk))
         append_line(world, "\nengine: not asked, the walk leaves the tables\n");

@@ -40,7 +40,7 @@ struct world_table {
     struct pt_gather gather;         /* of unmaps with sync=no */
     struct oracle_table oracle;
     struct leftovers leftovers; /* what a walk cache may hold of it */
-    bool forced_coherent;
+    bool forced_coherent, non_secure;
     uint64_t c_bit_mask;
     bool no_gaps;
     /* What the gather must hold: the hull of what was removed, and how many tables. first > last: nothing. */

@@ -72,6 +72,14 @@ static bool dirty_fits(const struct world_table *table, const struct oracle_leaf
     return walk->dirty == leaf->dirty || (is_run && leaf->dirty);
 }
 
+/* Is memory cached as was asked? Only Arm's items say. */
+static bool cache_fits(const struct world_table *table, const struct oracle_leaf *leaf, const struct iommu_leaf *walk)
+{
+    const bool is_told = table->oracle.config.format->prot_bits & ORACLE_CACHE;
+
+    return walk->write_back == (is_told && leaf->prot & ORACLE_CACHE && !(leaf->prot & ORACLE_MMIO));
+}
+
 static bool leaf_fits(const struct world_table *table, const struct oracle_leaf *leaf, uint64_t address,
                       const struct iommu_leaf *walk)
 {
@@ -80,7 +88,8 @@ static bool leaf_fits(const struct world_table *table, const struct oracle_leaf 
     return walk->fault == IOMMU_NO_FAULT && walk->address == leaf->target + (address - leaf->start) &&
            walk->shift == leaf->shift && walk->readable == readable &&
            walk->writable == ((leaf->prot & ORACLE_WRITE) != 0) && walk->forced_coherent == table->forced_coherent &&
-           walk->encrypted == (table->c_bit_mask && !(leaf->prot & ORACLE_MMIO)) && dirty_fits(table, leaf, walk);
+           walk->encrypted == (table->c_bit_mask && !(leaf->prot & ORACLE_MMIO)) &&
+           walk->non_secure == table->non_secure && cache_fits(table, leaf, walk) && dirty_fits(table, leaf, walk);
 }
 
 static void check_mapped(struct world_table *table, const struct oracle_leaf *leaf, uint64_t address)
