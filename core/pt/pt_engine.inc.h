@@ -178,18 +178,20 @@ static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result
 {
     const struct top top = load_top(pt);
     unsigned level = top.level;
-    unsigned shift = item_shift(level);
+    unsigned shift;
     uint64_t item;
 
     if (!range_is_inside(pt, level, address.value, address.value)) return false;
-    item = pt_sync_load(&top.table[(address.value & pt->va_mask) >> shift]);
-    while (FMT(is_table)(item, level)) {
-        shift -= FMT(INDEX_BITS);
-        level--;
-        item = pt_sync_load(&table_of_item(pt, item)[address.value >> shift & low_mask(FMT(INDEX_BITS))]);
+    item = pt_sync_load(&top.table[top_index(pt, address.value, level)]);
+#pragma GCC unroll 8
+    for (unsigned at = FMT(LEVEL_MAX); at > 0; at--) { /* unrolled: each level's shifts and masks are constants */
+        if (at > level) continue;
+        if (!FMT(is_table)(item, at)) break;
+        level = at - 1;
+        item = pt_sync_load(&table_of_item(pt, item)[index_of(address.value, at - 1)]);
     }
     if (FMT(kind)(item, level) != PT_LEAF) return false;
-    if ((item & FMT(single_mask)(level)) != FMT(single_value)(level)) shift = FMT(leaf_shift)(item, level);
+    shift = FMT(leaf_shift)(item, level);
     result->value = FMT(leaf_address)(pt, item, level) | (address.value & low_mask(shift));
     return true;
 }

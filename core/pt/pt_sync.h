@@ -13,6 +13,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifndef PT_VECTOR
@@ -95,13 +96,22 @@ static inline uint64_t pt_sync_peek(const pt_item_t *item)
     return __atomic_load_n(item, __ATOMIC_RELAXED);
 }
 
+/* How many of the items up to `end` make whole turns of eight. */
+static inline size_t pt_sync_turns(const pt_item_t *items, const pt_item_t *end)
+{
+    return (size_t)(end - items) & ~(size_t)7;
+}
+
 /*
- * Are all `count` items zero? Eight a turn into four sums: one sum would be a chain of `count` dependent steps.
+ * Are all `count` items zero? Eight a turn into four sums: one sum would be a chain of `count` dependent steps. Plain
+ * loads, which a compiler can fold into the ORs: empty items of the caller's own range are written by nobody else, and
+ * where one is not empty the caller looks again.
  * The vector build's 16-byte loads may be split by the CPU; that is harmless, the caller owns these items' range.
  */
 static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
 {
     const pt_item_t *const end = items + count;
+    const pt_item_t *turns_end;
     uint64_t a = 0, b = 0, c = 0, d = 0;
 
 #if PT_VECTOR
@@ -121,13 +131,18 @@ static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
         b = (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(wide0, _mm_unpackhi_epi64(wide0, wide0)));
     }
 #endif
-    for (; end - items >= 8; items += 8) {
-        a |= pt_sync_peek(&items[0]) | pt_sync_peek(&items[4]);
-        b |= pt_sync_peek(&items[1]) | pt_sync_peek(&items[5]);
-        c |= pt_sync_peek(&items[2]) | pt_sync_peek(&items[6]);
-        d |= pt_sync_peek(&items[3]) | pt_sync_peek(&items[7]);
+    turns_end = items + pt_sync_turns(items, end);
+    for (; items < turns_end; items += 8) {
+        a |= items[0];
+        b |= items[1];
+        c |= items[2];
+        d |= items[3];
+        a |= items[4];
+        b |= items[5];
+        c |= items[6];
+        d |= items[7];
     }
-    for (; items < end; items++) a |= pt_sync_peek(items);
+    for (; items < end; items++) a |= *items;
     return (a | b | c | d) == 0;
 }
 
@@ -135,6 +150,7 @@ static inline bool pt_sync_all_empty(const pt_item_t *items, unsigned count)
 static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value, uint64_t step)
 {
     pt_item_t *const end = items + count;
+    pt_item_t *turns_end;
 
 #if PT_VECTOR
     if (count >= 9) {
@@ -165,7 +181,8 @@ static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value
         value = (uint64_t)_mm_cvtsi128_si64(pair0);
     }
 #endif
-    for (; end - items >= 8; items += 8) {
+    turns_end = items + pt_sync_turns(items, end);
+    for (; items < turns_end; items += 8) {
         const uint64_t middle = value + 4 * step;
 
         pt_sync_store(&items[0], value);
@@ -190,6 +207,8 @@ static inline void pt_sync_fill(pt_item_t *items, unsigned count, uint64_t value
  */
 static inline pt_item_t *pt_sync_clear_while(pt_item_t *items, pt_item_t *end, uint64_t mask, uint64_t value)
 {
+    pt_item_t *turns_end;
+
 #if PT_VECTOR
     const __m128i wide_mask = _mm_set1_epi64x((long long)mask), wide_value = _mm_set1_epi64x((long long)value);
     const __m128i zero = _mm_setzero_si128();
@@ -206,7 +225,8 @@ static inline pt_item_t *pt_sync_clear_while(pt_item_t *items, pt_item_t *end, u
         for (unsigned i = 0; i < 4; i++) pt_sync_store_pair(&at[i], zero);
     }
 #endif
-    for (; end - items >= 8; items += 8) {
+    turns_end = items + pt_sync_turns(items, end);
+    for (; items < turns_end; items += 8) {
         uint64_t all = pt_sync_peek(&items[0]), any = all;
 
 #pragma GCC unroll 8
@@ -217,6 +237,7 @@ static inline pt_item_t *pt_sync_clear_while(pt_item_t *items, pt_item_t *end, u
             any |= item;
         }
         if ((all & mask) != value || (any & mask) != value) break;
+        __asm__("" : "+r"(items)); /* or gcc keeps the addresses of all eight, most of them on the stack */
 #pragma GCC unroll 8
         for (unsigned i = 0; i < 8; i++) pt_sync_store(&items[i], 0);
     }
