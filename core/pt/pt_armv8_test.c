@@ -75,7 +75,7 @@ static void every_worked_example_has_its_word(void **state)
         assert_int_equal(open_bits(&f, example->engine, example->oa_bits, example->oa_bits, example->features), 0);
         geometry = &f.pt.engine->geometry;
         offset = (uint64_t)example->index << (geometry->granule_shift + geometry->index_bits * example->level);
-        assert_int_equal(fixture_map(&f, 0, example->pa, example->length, example->prot), 0);
+        fixture_map_ok(&f, 0, example->pa, example->length, example->prot);
         assert_int_equal(fixture_raw(&f, example->level, offset), example->raw);
         assert_true(pt_iova_to_phys(&f.pt, iova(offset + 5), &found));
         assert_int_equal(found.value, example->pa + offset + 5);
@@ -126,7 +126,7 @@ static void a_walker_that_does_not_snoop_gets_the_software_bit(void **state)
         struct fixture f;
 
         assert_int_equal(open_bits(&f, rows[i].engine, 48, 48, rows[i].reading | PT_DMA_INCOHERENT), 0);
-        assert_int_equal(fixture_map(&f, 0x1000, 0x5000, 0x1000, RW), 0);
+        fixture_map_ok(&f, 0x1000, 0x5000, 0x1000, RW);
         for (unsigned level = 1; level <= 3; level++)
             assert_int_equal(fixture_raw(&f, level, 0) >> 52, bit((unsigned)rows[i].bit) >> 52);
         assert_int_equal(fixture_check(&f), 0);
@@ -177,7 +177,7 @@ static void tops_are_those_of_both_readings(void **state)
             assert_int_equal(registers.start_level, start);
             assert_int_equal(registers.top_bytes, reading ? rows[i].b_bytes : rows[i].a_bytes);
             /* the last page of the input: the last of the concatenated tables */
-            assert_int_equal(fixture_map(&f, bit(rows[i].bits) - 0x10000, 0x10000, 0x10000, RW), 0);
+            fixture_map_ok(&f, bit(rows[i].bits) - 0x10000, 0x10000, 0x10000, RW);
             assert_int_equal(fixture_check(&f), 0);
             fixture_close(&f);
         }
@@ -225,8 +225,8 @@ static void dirtiness_is_the_right_to_write_under_the_modifier(void **state)
         uint64_t read_only;
 
         assert_int_equal(open_bits(&f, engines[stage], 48, 48, B | PT_HARDWARE_DIRTY), 0);
-        assert_int_equal(fixture_map(&f, 0, 0x10000, 0x10000, RW), 0);
-        assert_int_equal(fixture_map(&f, 0x10000, 0x40000, 0x1000, PT_READ), 0);
+        fixture_map_ok(&f, 0, 0x10000, 0x10000, RW);
+        fixture_map_ok(&f, 0x10000, 0x40000, 0x1000, PT_READ);
         read_only = fixture_raw(&f, 0, 0x10000);
         assert_int_equal(fixture_raw(&f, 0, 0x3000) & (bit(51) | bit(7)), bit(51) | dirty);
         assert_int_equal(pt_read_and_clear_dirty(&f.pt, iova(0), 0x11000, 0, NULL, NULL, &gather), 0);
@@ -251,11 +251,11 @@ static void without_the_modifier_nothing_can_be_read(void **state)
 
     (void)state;
     fixture_init(&f, "armv8");
-    assert_int_equal(fixture_map(&f, 0, 0x10000, 0x1000, RW), 0);
+    fixture_map_ok(&f, 0, 0x10000, 0x1000, RW);
     assert_int_equal(pt_read_and_clear_dirty(&f.pt, iova(0), 0x1000, 0, NULL, NULL, &gather), -EOPNOTSUPP);
     assert_int_equal(pt_set_dirty(&f.pt, iova(0)), -EOPNOTSUPP);
     assert_int_equal(pt_cut(&f.pt, iova(0)), 0);
-    assert_int_equal(fixture_map(&f, 0x200000, 0x200000, 0x200000, RW), 0);
+    fixture_map_ok(&f, 0x200000, 0x200000, 0x200000, RW);
     assert_int_equal(pt_cut(&f.pt, iova(0x201000)), -EOPNOTSUPP); /* break-before-make */
     fixture_close(&f);
 }
@@ -271,11 +271,14 @@ static void an_upper_half_has_its_own_addresses_and_no_others(void **state)
     pt_get_info(&f.pt, &info);
     assert_int_equal(info.first.value, start);
     assert_int_equal(info.last.value, UINT64_MAX);
-    assert_int_equal(fixture_map(&f, start, 0x10000, 0x1000, RW), 0);
-    assert_int_equal(fixture_map(&f, UINT64_MAX - 0xfff, 0x20000, 0x1000, RW), 0);
+    fixture_map_ok(&f, start, 0x10000, 0x1000, RW);
+    fixture_map_ok(&f, UINT64_MAX - 0xfff, 0x20000, 0x1000, RW);
     assert_int_equal(fixture_map(&f, 0x1000, 0x10000, 0x1000, RW), -ERANGE);
+    assert_int_equal(f.mapped, 0);
     assert_int_equal(fixture_map(&f, start - 0x1000, 0x10000, 0x2000, RW), -ERANGE);
+    assert_int_equal(f.mapped, 0);
     assert_int_equal(fixture_map(&f, bit(63), 0x10000, 0x1000, RW), -ERANGE);
+    assert_int_equal(f.mapped, 0);
     assert_int_equal(fixture_check(&f), 0);
     fixture_close(&f);
 }
@@ -288,7 +291,7 @@ static void addresses_go_on_across_two_to_the_48(void **state)
 
     (void)state;
     assert_int_equal(open_bits(&f, "armv8_64k", 52, 52, 0), 0);
-    assert_int_equal(fixture_map(&f, 0, bit(48) - 0x20000, 0x40000, RWC), 0);
+    fixture_map_ok(&f, 0, bit(48) - 0x20000, 0x40000, RWC);
     assert_int_equal(fixture_raw(&f, 0, 0x10000), 0x0000ffffffff0f47);
     assert_int_equal(fixture_raw(&f, 0, 0x20000), 0x0000000000001f47);
     assert_true(pt_iova_to_phys(&f.pt, iova(0x30001), &found));
@@ -322,9 +325,9 @@ static void broken_words_are_reported_by_their_invariant(void **state)
         struct fixture f;
 
         fixture_init(&f, "armv8");
-        assert_int_equal(fixture_map(&f, 0x1000, 0x5000, 0x1000, RWC), 0);
-        assert_int_equal(fixture_map(&f, 0x10000, 0x40000, 0x10000, RWC), 0);
-        assert_int_equal(fixture_map(&f, 0x200000, 0x200000, 0x200000, RWC), 0);
+        fixture_map_ok(&f, 0x1000, 0x5000, 0x1000, RWC);
+        fixture_map_ok(&f, 0x10000, 0x40000, 0x10000, RWC);
+        fixture_map_ok(&f, 0x200000, 0x200000, 0x200000, RWC);
         assert_int_equal(fixture_check(&f), 0);
         slot = fixture_slot(&f, rows[i].level, rows[i].va);
         *slot ^= rows[i].flip;
