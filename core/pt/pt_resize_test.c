@@ -123,6 +123,26 @@ static void every_size_and_back_is_the_greedy_layout(void **state)
 }
 
 /* A format that may not change live leaves: an answer before anything is changed, and 0 where nothing must. */
+/* Pages that would be one leaf of `size`: a run, or the item of a table. */
+static void check_merge_refused(const struct engine *engine, uint64_t size)
+{
+    const uint64_t page = bit(engine->geometry.granule_shift);
+    uint64_t all, before;
+    struct fixture f;
+
+    fixture_init(&f, engine->name);
+    all = f.pt.page_sizes;
+    f.pt.page_sizes = page;
+    fixture_map_ok(&f, bit(34), bit(34), size, RW);
+    f.pt.page_sizes = all;
+    assert_true(all & size);
+    before = fixture_fingerprint(&f);
+    assert_int_equal(resize(&f, bit(34), size, size), -EOPNOTSUPP);
+    assert_int_equal(resize(&f, bit(34), size, page), 0);
+    assert_int_equal(fixture_fingerprint(&f), before);
+    fixture_close(&f);
+}
+
 static void formats_without_the_capabilities_refuse(void **state)
 {
     (void)state;
@@ -130,7 +150,7 @@ static void formats_without_the_capabilities_refuse(void **state)
         const struct engine *engine = engine_at(i);
         const unsigned granule = engine->geometry.granule_shift;
         struct fixture f;
-        uint64_t before;
+        uint64_t before, run;
 
         if (!engine_is_usable(engine) || may_change(engine)) continue;
         fixture_init(&f, engine->name);
@@ -142,7 +162,10 @@ static void formats_without_the_capabilities_refuse(void **state)
         assert_int_equal(resize(&f, bit(34), bit(30), bit(40)), 0);
         assert_int_equal(resize(&f, 0, bit(granule + 1), bit(granule)), 0);
         assert_int_equal(fixture_fingerprint(&f), before);
+        run = f.pt.page_sizes & ~bit(granule);
         fixture_close(&f);
+        if (!engine->resizes_in_place) check_merge_refused(engine, run & -run);
+        if (!engine->exchanges_tables) check_merge_refused(engine, bit(granule + engine->geometry.index_bits));
     }
 }
 

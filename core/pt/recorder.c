@@ -258,19 +258,33 @@ void recorder_attach(struct recorder_set *set, struct pt *pt)
     set->count++;
 }
 
+/* The engines of one format together, in the line of the first of them. */
+static uint64_t number_of(const struct recorder_set *set, unsigned first, unsigned operation,
+                          enum recorder_number number)
+{
+    const char *format = set->recorders[first].row.format;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct operation_counts *counts = &set->counts[i];
+
+        if (strcmp(set->recorders[i].row.format, format) != 0) continue;
+        if (i < first) return 0;
+        sum += number == NUMBER_EVENTS ? counts->events[operation] : counts->calls[operation];
+    }
+    return number == NUMBER_ONE ? sum > 0 : sum;
+}
+
 void recorder_print(struct recorder_set *set, const char *evidence, enum recorder_number number, FILE *file)
 {
     for (unsigned i = 0; i < set->count; i++) {
-        struct operation_counts *counts = &set->counts[i];
-
         for (unsigned operation = 0; operation < OPERATION_COUNT; operation++) {
-            const uint64_t *numbers = number == NUMBER_EVENTS ? counts->events : counts->calls;
-            const uint64_t shown = number == NUMBER_ONE ? numbers[operation] > 0 : numbers[operation];
+            const uint64_t shown = number_of(set, i, operation, number);
 
             if (shown)
                 fprintf(file, "did %s %s %s %" PRIu64 "\n", evidence, set->recorders[i].row.format,
                         operation_name((enum pt_operation)operation), shown);
         }
-        memset(counts, 0, sizeof(*counts));
     }
+    memset(set->counts, 0, sizeof(set->counts));
 }

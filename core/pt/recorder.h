@@ -60,7 +60,7 @@ void recorder_event(const struct pt *pt);
 void recorder_event_of_last(const struct pt *pt);
 
 /*
- * One line an engine and operation that has any: `did EVIDENCE FORMAT OPERATION NUMBER`. NUMBER is that of calls, of
+ * One line a format and operation that has any: `did EVIDENCE FORMAT OPERATION NUMBER`. NUMBER is that of calls, of
  * events, or 1. Counts start again from 0.
  */
 enum recorder_number { NUMBER_CALLS, NUMBER_EVENTS, NUMBER_ONE };
