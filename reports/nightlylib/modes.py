@@ -85,6 +85,6 @@ class Mode:
 
 MODES = {
     "quick": Mode("quick", QUICK_CASES, 0.3, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False),
-    "default": Mode("default", None, 0.02, 1, 120, 3600, 0.2, 1.5, True, 10),
+    "default": Mode("default", None, 0.02, 1, 120, 3 * 3600, 0.2, 1.5, True, 10),
     "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
 }
