@@ -26,6 +26,14 @@
     X(PT_FREE_BEFORE_SYNC, fuzz_engine, "unmap frees a table before the sync that covers it")                          \
     X(PT_CUT_LOSES_DIRTY, fuzz_engine, "cut does not carry the dirty bit into the parts")                              \
     X(PT_MERGE_LOSES_DIRTY, fuzz_engine, "a resize does not carry the dirty bits of parts into the merged leaf")       \
+    X(PT_CHILD_NOT_FLUSHED, fuzz_engine, "a new table is not flushed before the item that leads to it")                \
+    X(PT_POINTER_NOT_FLUSHED, fuzz_engine, "a table item gets its flush-done bit without the flush")                   \
+    X(PT_BIT_BEFORE_FLUSH, fuzz_engine, "a table item gets its flush-done bit before the flush")                       \
+    X(PT_FINDER_TRUSTS_ITEM, fuzz_engine, "a table item without the bit, found and not installed, is not flushed")     \
+    X(PT_LEAF_FLUSH_SHORT, fuzz_engine, "the flush of a map's leaves is one item short")                               \
+    X(PT_UNMAP_FLUSH_LATE_START, fuzz_engine, "the flush of an unmap leaves out the lowest item")                      \
+    X(PT_REMOVAL_NOT_FLUSHED, fuzz_engine, "an empty table in the way is taken off its item without a flush")          \
+    X(PT_TOP_NOT_FLUSHED, fuzz_formats, "a new top is not flushed before hardware is told")                            \
     X(WALK_HALVES_LONG_RUNS, fuzz_lockstep, "a run of 16 items or more is decoded as half its size")                   \
     X(WALK_FORGETS_DIRTY, fuzz_lockstep, "a write does not set D in a leaf that a read has marked A")                  \
     X(WALK_ALIASES_ABOVE_TOP, fuzz_lockstep, "inputs above the top of a growing table are cut off, not refused [19b]") \

@@ -33,6 +33,7 @@ struct pt_decoded {
     uint64_t item_address;  /* leaf: output address of what this item of the run translates, where these advance */
     uint64_t canonical;     /* the item that the format would write for what was decoded */
     uint64_t software_bits; /* table: bits that may be set beside canonical */
+    uint64_t flushed_bit;   /* table: the one of them that says "this item was flushed" (PT_DMA_INCOHERENT), or 0 */
     uint64_t address_bits;  /* where the format keeps addresses */
     uint64_t level_bits;    /* bits that hold a level or say that the size is encoded (AMD NL), or 0 */
     uint64_t reserved;      /* leaf: attrs that are set and never written by this format; not 0: wrong */

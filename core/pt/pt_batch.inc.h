@@ -100,6 +100,7 @@ static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_list *aske
     struct piece_list list = { asked->count ? asked->pieces : &nothing,
                                asked->count ? asked->pieces + asked->count : &nothing + 1 };
     struct span run = { start.value, 0, 0, 0 };
+    struct unflushed waiting = { 0 };
     struct walk walk;
     int error = check_list(pt, list, prot, &run);
 
@@ -109,10 +110,11 @@ static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_list *aske
     while (!error && next_run(&list, &run)) {
         if (map_one_beside(pt, &walk, &run)) continue;
         do {
-            error = map_some(pt, &walk, &run);
+            error = map_some(pt, &walk, &run, &waiting);
         } while (!error && run.length > 0);
     }
     *mapped = run.va - start.value;
+    if (is_incoherent(pt)) flush_rest(pt, &waiting);
     if (walk.gather.freed.count > 0) pt_gather_sync(pt, &walk.gather);
     return error;
 }
@@ -145,13 +147,13 @@ static inline void add_removal(struct removal *removal, uint64_t oa, uint64_t le
 }
 
 /* clear_leaves (pt_unmap.inc.h), which looks at every item before it is gone. */
-static inline bool hand_over_leaves(struct pt *pt, struct walk *walk, uint64_t *va, uint64_t last,
-                                    struct removal *removal)
+CLEAR_INLINE bool hand_over_leaves(struct pt *pt, struct walk *walk, uint64_t *va, const struct clearing *clearing,
+                                   struct removal *removal)
 {
     const unsigned level = walk->level;
     const unsigned shift = item_shift(level);
     pt_item_t *const first = walk_item(pt, walk, *va, level);
-    pt_item_t *const end = items_end(walk, first, *va, last);
+    pt_item_t *const end = items_end(walk, first, *va, clearing->last);
     pt_item_t *at = first;
     bool is_leaf = true;
 
@@ -171,17 +173,16 @@ static inline bool hand_over_leaves(struct pt *pt, struct walk *walk, uint64_t *
             pt_sync_fill(at, run, 0, 0);
         at += run;
     }
-    flush_cleared(pt, first, at);
+    if (clearing->waiting) note_unflushed(pt, walk, clearing->waiting, first, at);
     *va += (uint64_t)(at - first) << shift;
     return is_leaf;
 }
 
 /* clear_range (pt_unmap.inc.h) with a report. Returns the address behind the last leaf cleared. */
-static uint64_t hand_over_range(struct pt *pt, struct walk *walk, uint64_t last, struct table_list *freed,
-                                struct removal *removal)
+CLEAR_INLINE uint64_t hand_over_range(struct pt *pt, struct walk *walk, const struct clearing *clearing,
+                                      struct removal *removal)
 {
-    const uint64_t start = removal->va;
-    uint64_t va = start;
+    uint64_t va = clearing->start;
 
     for (;;) {
         const struct found found = walk_to(pt, walk, va);
@@ -189,28 +190,48 @@ static uint64_t hand_over_range(struct pt *pt, struct walk *walk, uint64_t last,
 
         if (found.kind != PT_LEAF) return va;
         if (!is_aligned(va, found.shift)) return va; /* inside a leaf: only at the start of the call */
-        is_leaf = hand_over_leaves(pt, walk, &va, last, removal);
+        is_leaf = hand_over_leaves(pt, walk, &va, clearing, removal);
         walk->va = va - 1;
-        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, start, last, freed);
-        if (va - 1 >= last) return va;
+        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, clearing);
+        if (va - 1 >= clearing->last) return va;
     }
+}
+
+/* As unmap_with (pt_unmap.inc.h), with a report. */
+CLEAR_INLINE uint64_t hand_over_with(struct pt *pt, const struct span *asked, struct pt_gather *gather,
+                                     const struct pt_receiver *receiver, struct unflushed *waiting)
+{
+    struct table_list freed = table_list_empty();
+    const struct clearing clearing = { asked->va, asked->va + asked->length - 1, &freed, waiting };
+    struct removal removal = { receiver, asked->va, 0, 0 };
+    struct walk walk;
+    uint64_t removed;
+
+    if (asked->length == 0 || clearing.last < asked->va) return 0;
+    walk_start(pt, &walk);
+    if (!range_is_inside(pt, walk.top_level, asked->va, clearing.last)) return 0;
+    removed = hand_over_range(pt, &walk, &clearing, &removal) - asked->va;
+    if (waiting) flush_rest(pt, waiting);
+    if (removed == 0) return 0;
+    report_removal(&removal);
+    gather_removed(pt, gather, asked->va, asked->va + removed - 1, &freed);
+    return removed;
+}
+
+static __attribute__((noinline, cold)) uint64_t hand_over_incoherent(struct pt *pt, const struct span *asked,
+                                                                     struct pt_gather *gather,
+                                                                     const struct pt_receiver *receiver)
+{
+    struct unflushed waiting = { 0 };
+
+    return hand_over_with(pt, asked, gather, receiver, &waiting);
 }
 
 static uint64_t FMT(unmap_ranges)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
                                   const struct pt_receiver *receiver)
 {
-    const uint64_t last = start.value + length - 1;
-    struct removal removal = { receiver, start.value, 0, 0 };
-    struct table_list freed = table_list_empty();
-    struct walk walk;
-    uint64_t removed;
+    const struct span asked = { start.value, 0, length, 0 };
 
-    if (length == 0 || last < start.value) return 0;
-    walk_start(pt, &walk);
-    if (!range_is_inside(pt, walk.top_level, start.value, last)) return 0;
-    removed = hand_over_range(pt, &walk, last, &freed, &removal) - start.value;
-    if (removed == 0) return 0;
-    report_removal(&removal);
-    gather_removed(pt, gather, start.value, start.value + removed - 1, &freed);
-    return removed;
+    if (is_incoherent(pt)) return hand_over_incoherent(pt, &asked, gather, receiver);
+    return hand_over_with(pt, &asked, gather, receiver, NULL);
 }

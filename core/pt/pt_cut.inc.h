@@ -93,7 +93,7 @@ static pt_item_t *cut_build_table(struct pt *pt, const struct cut *cut, unsigned
         span = cut_span(cut, span.va);
         span.length = min_u64(span.length, end - span.va);
         while (span.length > 0) {
-            if (map_some(pt, &walk, &span) == 0) continue;
+            if (map_some(pt, &walk, &span, NULL) == 0) continue;
             free_subtree(pt, table, level, 1u << FMT(INDEX_BITS));
             return NULL;
         }
@@ -112,6 +112,7 @@ static void cut_mark_dirty(struct pt *pt, pt_item_t *table, unsigned level)
         else
             pt_sync_store(&table[i], FMT(set_dirty)(item));
     }
+    if (is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));
 }
 
 static void cut_swap_in(struct pt *pt, const struct cut *cut, unsigned index, pt_item_t *table)

@@ -223,6 +223,7 @@ static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t lengt
             if (!(flags & PT_DIRTY_NO_CLEAR)) {
                 for (unsigned i = 0; i < found.count; i++)
                     pt_sync_store(&found.items[i], FMT(clear_dirty)(pt_sync_load(&found.items[i])));
+                if (is_incoherent(pt)) flush(pt, found.items, 0, found.count);
                 gather_add(gather, entry_start, entry_start + low_mask(found.shift));
             }
         }
@@ -247,6 +248,7 @@ static int FMT(mark_dirty)(struct pt *pt, iova_t address)
     item = pt_sync_load(&found.items[index]);
     while (!pt_sync_exchange(&found.items[index], &item, FMT(set_dirty)(item))) {
     }
+    if (is_incoherent(pt)) flush(pt, &found.items[index], 0, 1);
     return 0;
 }
 
@@ -261,6 +263,7 @@ static void FMT(decode)(const struct pt *pt, uint64_t item, unsigned level, stru
     if (decoded->kind == PT_TABLE) {
         decoded->address = FMT(table_address)(pt, item);
         decoded->canonical = FMT(table_item)(pt, decoded->address, level);
+        decoded->flushed_bit = FMT(flushed_bit)(pt);
         decoded->software_bits = FMT(flushed_bit)(pt) | (FMT(TABLES_ARE_MARKED) ? FMT(hardware_bits)(pt, level) : 0);
     } else if (decoded->kind == PT_LEAF) {
         /* between read and write every attribute is asked for once, and once not */

@@ -63,7 +63,12 @@ static pt_item_t *build_chain(struct pt *pt, struct top old, unsigned level)
             free_chain(pt, below, at - 1, old.level);
             return NULL;
         }
-        pt_sync_store(&table[0], FMT(table_item)(pt, table_pool_address(pt->pool, below), at));
+        pt_sync_store(&table[0], FMT(table_item)(pt, table_pool_address(pt->pool, below), at) |
+                                     (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
+        if (is_incoherent(pt) && FAULT(PT_TOP_NOT_FLUSHED))
+            fault_triggered();
+        else if (is_incoherent(pt))
+            flush(pt, table, 0, 1u << FMT(INDEX_BITS));
         below = table;
     }
     return below;
@@ -116,7 +121,14 @@ static __attribute__((noinline)) int grow_top(struct pt *pt, uint64_t last, unsi
 /* A walker that does not snoop: write the item back, then note in it that this was done (formats.md 2.12). */
 static __attribute__((noinline)) void flush_table_item(struct pt *pt, pt_item_t *table, unsigned index, uint64_t item)
 {
-    flush(pt, table, index, 1);
+    if (FAULT(PT_BIT_BEFORE_FLUSH)) {
+        fault_triggered();
+        pt_sync_exchange(&table[index], &item, item | FMT(flushed_bit)(pt));
+    }
+    if (FAULT(PT_POINTER_NOT_FLUSHED))
+        fault_triggered();
+    else
+        flush(pt, table, index, 1);
     pt_sync_exchange(&table[index], &item, item | FMT(flushed_bit)(pt));
 }
 
@@ -131,7 +143,10 @@ static __attribute__((noinline)) int install_table(struct pt *pt, pt_item_t *at,
     uint64_t desired;
 
     if (!child) return -ENOMEM;
-    if (is_incoherent(pt)) flush(pt, child, 0, 1u << FMT(INDEX_BITS));
+    if (is_incoherent(pt) && FAULT(PT_CHILD_NOT_FLUSHED))
+        fault_triggered();
+    else if (is_incoherent(pt))
+        flush(pt, child, 0, 1u << FMT(INDEX_BITS));
     desired = FMT(table_item)(pt, table_pool_address(pt->pool, child), level);
     if (pt_sync_exchange(at, &expected, desired)) {
         *item = desired;
@@ -150,6 +165,7 @@ static inline int walk_install(struct pt *pt, struct walk *walk, uint64_t va, un
     for (; at_level > level; at_level--) {
         pt_item_t *at = walk_item(pt, walk, va, at_level);
         uint64_t item = pt_sync_load(at);
+        const bool is_trusted = is_incoherent(pt) && FAULT(PT_FINDER_TRUSTS_ITEM) && FMT(is_table)(item, at_level);
 
         if (!FMT(is_table)(item, at_level)) {
             int error = -EADDRINUSE;
@@ -161,7 +177,9 @@ static inline int walk_install(struct pt *pt, struct walk *walk, uint64_t va, un
                 return error;
             }
         }
-        if (is_incoherent(pt) && !(item & FMT(flushed_bit)(pt)))
+        if (is_incoherent(pt) && !(item & FMT(flushed_bit)(pt)) && is_trusted)
+            fault_triggered();
+        else if (is_incoherent(pt) && !(item & FMT(flushed_bit)(pt)))
             flush_table_item(pt, walk->tables[at_level], (unsigned)(at - walk->tables[at_level]), item);
         walk->tables[at_level - 1] = table_of_item(pt, item);
     }
@@ -214,7 +232,10 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
         if (!FMT(is_table)(item, walk->level)) continue;
         if (!subtree_is_empty(pt, table_of_item(pt, item), walk->level - 1)) return -EADDRINUSE;
         pt_sync_store(&items[i], 0);
-        if (is_incoherent(pt)) flush(pt, &items[i], 0, 1);
+        if (is_incoherent(pt) && FAULT(PT_REMOVAL_NOT_FLUSHED))
+            fault_triggered();
+        else if (is_incoherent(pt))
+            flush(pt, &items[i], 0, 1);
         retire_subtree(pt, &freed, table_of_item(pt, item), walk->level - 1);
         gather_removed(pt, &walk->gather, va, va + low_mask(item_shift(walk->level)), &freed);
     }
@@ -278,8 +299,23 @@ static inline uint64_t linear_leaves(uint64_t oa, unsigned shift)
     return ((low_mask(FMT(LINEAR_OA_BITS)) - (oa & low_mask(FMT(LINEAR_OA_BITS)))) >> shift) + 1;
 }
 
-/* Map one run of equal leaves within one table: as many as greedy_count allows and the table holds. */
-static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
+/* Now, or with what else the call writes to the table. */
+static __attribute__((noinline, cold)) void
+flush_leaves(struct pt *pt, const struct walk *walk, struct unflushed *waiting, const pt_item_t *items, unsigned count)
+{
+    if (FAULT(PT_LEAF_FLUSH_SHORT)) {
+        fault_triggered();
+        count--;
+    }
+    if (waiting)
+        note_unflushed(pt, walk, waiting, items, items + count);
+    else
+        flush(pt, items, 0, count);
+}
+
+/* Map one run of equal leaves within one table: as many as greedy_count allows and the table holds. Their flush may
+ * wait where more of the same table is likely to follow: then the caller ends with flush_rest. NULL: it does not. */
+static inline int map_some(struct pt *pt, struct walk *walk, struct span *span, struct unflushed *waiting)
 {
     const unsigned shift = greedy_shift(pt->page_sizes, span);
     const unsigned level = level_of_shift(shift);
@@ -296,7 +332,8 @@ static inline int map_some(struct pt *pt, struct walk *walk, struct span *span)
         store_leaves(items, span, level, shift, leaves);
     else
         error = store_leaves_slowly(pt, walk, span, shift, &leaves);
-    if (is_incoherent(pt) && leaves > 0) flush(pt, items, 0, leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0));
+    if (is_incoherent(pt) && leaves > 0)
+        flush_leaves(pt, walk, waiting, items, leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0));
     span->va += (uint64_t)leaves << shift;
     span->oa += (uint64_t)leaves << shift;
     span->length -= (uint64_t)leaves << shift;
@@ -370,7 +407,7 @@ static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t le
     }
     walk.gather = pt_gather_empty();
     do {
-        error = map_some(pt, &walk, &span);
+        error = map_some(pt, &walk, &span, NULL);
     } while (!error && span.length > 0);
     *mapped = length - span.length;
     if (error == -ENOMEM && FAULT(PT_LOSE_MAPPED_ON_NOMEM) && *mapped) {

@@ -1,10 +1,13 @@
 /* Unmap: clear leaves upward from the start until the range ends or a hole (formats.md 2.8). */
 
-/* A walker that does not snoop gets one write-back a table, from the lowest to the highest item cleared there. */
-static inline void flush_cleared(struct pt *pt, const pt_item_t *first, const pt_item_t *end)
-{
-    if (is_incoherent(pt) && end > first) flush(pt, first, 0, (unsigned)(end - first));
-}
+/* What a call may clear. */
+struct clearing {
+    uint64_t start, last;
+    struct table_list *freed;
+    struct unflushed *waiting; /* for a walker that does not snoop: lowest to highest item cleared. NULL: it does */
+};
+
+#define CLEAR_INLINE static inline __attribute__((always_inline))
 
 /* Where items of the walk's table end that an unmap from va's item `first` on may clear: with the table, or `last`. */
 static inline pt_item_t *items_end(const struct walk *walk, pt_item_t *first, uint64_t va, uint64_t last)
@@ -20,12 +23,12 @@ static inline pt_item_t *items_end(const struct walk *walk, pt_item_t *first, ui
  * Clear leaves of the walk's table from *va on, at most up to the table's end or the leaf that holds `last`. *va moves
  * behind the last leaf cleared. False: stopped at an item that is no leaf.
  */
-static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, uint64_t last)
+CLEAR_INLINE bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, const struct clearing *clearing)
 {
     const unsigned level = walk->level;
     const unsigned shift = item_shift(level);
     pt_item_t *const first = walk_item(pt, walk, *va, level);
-    pt_item_t *const end = items_end(walk, first, *va, last);
+    pt_item_t *const end = items_end(walk, first, *va, clearing->last);
     pt_item_t *at = first;
     bool is_leaf = true;
 
@@ -48,7 +51,12 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
         pt_sync_fill(at, run, 0, 0);
         at += run;
     }
-    flush_cleared(pt, first, at);
+    if (clearing->waiting && FAULT(PT_UNMAP_FLUSH_LATE_START) && at > first) {
+        fault_triggered();
+        note_unflushed(pt, walk, clearing->waiting, first + 1, at);
+    } else if (clearing->waiting) {
+        note_unflushed(pt, walk, clearing->waiting, first, at);
+    }
     *va += (uint64_t)(at - first) << shift;
     return is_leaf;
 }
@@ -57,8 +65,7 @@ static inline bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, 
  * `va` is the end of the walk's table, all of whose items from `start` on were cleared. Retire each table that the
  * range [start, last] covers whole, the item above it first cleared; the walk moves up to the first that stays.
  */
-static inline void retire_covered(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last,
-                                  struct table_list *freed)
+CLEAR_INLINE void retire_covered(struct pt *pt, struct walk *walk, const struct clearing *clearing)
 {
     uint64_t va = walk->va;
 
@@ -68,21 +75,21 @@ static inline void retire_covered(struct pt *pt, struct walk *walk, uint64_t sta
         pt_item_t *table = walk->tables[walk->level];
         pt_item_t *above;
 
-        if (align_down(va, shift) < start || table_last > last) return;
+        if (align_down(va, shift) < clearing->start || table_last > clearing->last) return;
         walk->level++;
         above = walk_item(pt, walk, va, walk->level);
         pt_sync_store(above, 0);
-        flush_cleared(pt, above, above + 1);
-        table_pool_retire(pt->pool, freed, table);
+        if (clearing->waiting) note_unflushed(pt, walk, clearing->waiting, above, above + 1);
+        table_pool_retire(pt->pool, clearing->freed, table);
         /* The table above is emptied by this too only if this was its last item. */
         if ((va & low_mask(table_shift(walk->level))) >> item_shift(walk->level) != low_mask(FMT(INDEX_BITS))) return;
     }
 }
 
-/* Clear from `start` on; returns the address behind the last leaf cleared. */
-static uint64_t clear_range(struct pt *pt, struct walk *walk, uint64_t start, uint64_t last, struct table_list *freed)
+/* Clear from the start on; returns the address behind the last leaf cleared. */
+CLEAR_INLINE uint64_t clear_range(struct pt *pt, struct walk *walk, const struct clearing *clearing)
 {
-    uint64_t va = start;
+    uint64_t va = clearing->start;
 
     for (;;) {
         const struct found found = walk_to(pt, walk, va);
@@ -90,24 +97,27 @@ static uint64_t clear_range(struct pt *pt, struct walk *walk, uint64_t start, ui
 
         if (found.kind != PT_LEAF) return va;
         if (!is_aligned(va, found.shift)) return va; /* inside a leaf: only at the start of the call */
-        is_leaf = clear_leaves(pt, walk, &va, last);
+        is_leaf = clear_leaves(pt, walk, &va, clearing);
         walk->va = va - 1;
-        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, start, last, freed);
-        if (va - 1 >= last) return va;
+        if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, clearing);
+        if (va - 1 >= clearing->last) return va;
     }
 }
 
-static uint64_t FMT(unmap_range)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather)
+/* `waiting` is a constant, NULL or not, in each of the two below. */
+CLEAR_INLINE uint64_t unmap_with(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather,
+                                 struct unflushed *waiting)
 {
-    const uint64_t last = start.value + length - 1;
     struct table_list freed = table_list_empty();
+    const struct clearing clearing = { start.value, start.value + length - 1, &freed, waiting };
     struct walk walk;
     uint64_t removed;
 
-    if (length == 0 || last < start.value) return 0;
+    if (length == 0 || clearing.last < start.value) return 0;
     walk_start(pt, &walk);
-    if (!range_is_inside(pt, walk.top_level, start.value, last)) return 0;
-    removed = clear_range(pt, &walk, start.value, last, &freed) - start.value;
+    if (!range_is_inside(pt, walk.top_level, start.value, clearing.last)) return 0;
+    removed = clear_range(pt, &walk, &clearing) - start.value;
+    if (waiting) flush_rest(pt, waiting);
     if (removed == 0) return 0;
     if (FAULT(PT_FREE_BEFORE_SYNC) && freed.count) {
         fault_triggered();
@@ -115,9 +125,23 @@ static uint64_t FMT(unmap_range)(struct pt *pt, iova_t start, uint64_t length, s
     }
     if (FAULT(PT_GATHER_REQUESTED_LENGTH) && removed > length) {
         fault_triggered();
-        gather_removed(pt, gather, start.value, last, &freed);
+        gather_removed(pt, gather, start.value, clearing.last, &freed);
         return removed;
     }
     gather_removed(pt, gather, start.value, start.value + removed - 1, &freed);
     return removed;
+}
+
+static __attribute__((noinline, cold)) uint64_t unmap_incoherent(struct pt *pt, iova_t start, uint64_t length,
+                                                                 struct pt_gather *gather)
+{
+    struct unflushed waiting = { 0 };
+
+    return unmap_with(pt, start, length, gather, &waiting);
+}
+
+static uint64_t FMT(unmap_range)(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *gather)
+{
+    if (is_incoherent(pt)) return unmap_incoherent(pt, start, length, gather);
+    return unmap_with(pt, start, length, gather, NULL);
 }

@@ -140,7 +140,7 @@ static bool run_is_dirty(const pt_item_t *items, unsigned count)
 }
 
 /* Write items [first, first + count) of `table` back for a walker that does not snoop. */
-static void flush(struct pt *pt, const pt_item_t *table, unsigned first, unsigned count)
+static __attribute__((noinline)) void flush(struct pt *pt, const pt_item_t *table, unsigned first, unsigned count)
 {
     const uint64_t address = table_pool_address(pt->pool, table);
 
@@ -150,6 +150,45 @@ static void flush(struct pt *pt, const pt_item_t *table, unsigned first, unsigne
 static inline bool is_incoherent(const struct pt *pt)
 {
     return FMT(FEATURES) & PT_DMA_INCOHERENT && pt->features & PT_DMA_INCOHERENT;
+}
+
+/*
+ * Where a call writes to a table more than once, one flush of all of it does (formats.md 2.12): what each level's table
+ * waits for, with the items between. An ascending walk comes to each table once.
+ */
+struct unflushed {
+    struct {
+        const pt_item_t *table; /* NULL: none */
+        const pt_item_t *first, *end;
+    } levels[FMT(LEVEL_MAX) + 1];
+};
+
+static __attribute__((noinline, cold)) void flush_level(struct pt *pt, struct unflushed *waiting, unsigned level)
+{
+    if (waiting->levels[level].table)
+        flush(pt, waiting->levels[level].first, 0,
+              (unsigned)(waiting->levels[level].end - waiting->levels[level].first));
+    waiting->levels[level].table = NULL;
+}
+
+/* Items [first, end) of the walk's table, above all that waits there. */
+static __attribute__((noinline, cold)) void note_unflushed(struct pt *pt, const struct walk *walk,
+                                                           struct unflushed *waiting, const pt_item_t *first,
+                                                           const pt_item_t *end)
+{
+    if (first == end) return;
+    if (waiting->levels[walk->level].table != walk->tables[walk->level]) {
+        flush_level(pt, waiting, walk->level);
+        waiting->levels[walk->level].table = walk->tables[walk->level];
+        waiting->levels[walk->level].first = first;
+    }
+    waiting->levels[walk->level].end = end;
+}
+
+/* The end of the call: before it returns, and before the sync of what it removed. */
+static __attribute__((noinline, cold)) void flush_rest(struct pt *pt, struct unflushed *waiting)
+{
+    for (unsigned level = 0; level <= FMT(LEVEL_MAX); level++) flush_level(pt, waiting, level);
 }
 
 /* Is there a gap between what `gather` holds and [first, last]? Touching ranges have none. */
