@@ -72,9 +72,9 @@ struct pt_hooks {
      * anything that needs the new top is visible. Must be given for PT_DYNAMIC_TOP (else -EINVAL at init). */
     void (*top_changed)(void *context, hpa_t top, unsigned level);
     /*
-     * Write [table + offset, + length) back for a walker that does not snoop. Must be given for PT_DMA_INCOHERENT. Order
-     * and economy: formats.md 2.12; whatever a call wrote is flushed when it returns, also with an error, cleared and
-     * marked dirty bits too (Linux leaves those).
+     * Write [table + offset, + length) back for a walker that does not snoop. Must be given for PT_DMA_INCOHERENT.
+     * Order and economy: formats.md 2.12; whatever a call wrote is flushed when it returns, also with an error, cleared
+     * and marked dirty bits too (Linux leaves those).
      */
     void (*flush)(void *context, hpa_t table, unsigned offset, unsigned length);
 };

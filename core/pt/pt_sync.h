@@ -7,8 +7,9 @@
  * The general build (PT_VECTOR 0) stores one word at a time. The vector build stores 16 aligned bytes at a time, which
  * every x86 CPU with AVX does in one piece; engine_is_usable() asks for AVX. Weak-memory order is argued, not proved.
  *
- * PT_OBSERVED 1 is for world/hitless_test.c and pt_flush_test.c: it calls pt_sync_observe around every single word that is written. A
- * vector build then writes its 16 bytes as two words, which shows the test more states than hardware can meet.
+ * PT_OBSERVED 1 is for world/hitless_test.c and pt_flush_test.c: it calls pt_sync_observe around every single word that
+ * is written. A vector build then writes its 16 bytes as two words, which shows the test more states than hardware can
+ * meet.
  */
 #pragma once
 
