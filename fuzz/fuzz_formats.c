@@ -1,11 +1,12 @@
 /*
- * Do all formats translate alike? The same maps, unmaps, cuts and resizes go to a table of every engine row in its
- * default configuration; results and translations, as each format's hardware walker finds them, must be the same
- * everywhere.
+ * Do all formats translate alike? The same maps, unmaps, cuts, resizes and dirty reads go to a table of every engine
+ * row in its default configuration; results and translations, as each format's hardware walker finds them, must be the
+ * same everywhere.
  *
- * Input:  op records or a text script (fuzz.h); the world is not looked at. Addresses and lengths are taken into what
- *         all formats have: multiples of 64K (the largest granule), inputs below 2^38 (the lower half of Sv39), outputs
- *         below 2^44. An unmap takes a whole earlier map: elsewhere leaves of different size end it at different
+ * Input:  op records or a text script (fuzz.h). Of the world only flush= counts: with nogaps tables are what their
+ * format can be beside its default: not snooped, with marks by hardware, with a top that grows. Addresses and lengths
+ * are taken into what all formats have: multiples of 64K (the largest granule), inputs below 2^38 (the lower half of
+ * Sv39), outputs below 2^44. An unmap takes a whole earlier map: elsewhere leaves of different size end it at different
  *         places. Ops on the RMP and on devices are lookups of addresses.
  * Oracle: the maps that are live. After each op a walk of every row at the edges and a middle byte of what it touched;
  *         all live maps, pt_check and the pools' accounts at the end of each input.
@@ -50,6 +51,7 @@ struct row {
     struct pt pt;
     struct iommu_table walk;
     struct iommu_memory memory;
+    uint8_t *seen; /* what hardware that does not snoop sees of the pool; NULL: no such table */
 };
 
 struct live {
@@ -111,7 +113,16 @@ static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
     (void)context, (void)first, (void)last, (void)freed;
 }
 
-static const struct pt_hooks hooks = { .sync = on_sync, .top_changed = on_top_changed };
+/* Hardware that does not snoop sees what was written back and nothing else. */
+static void on_flush(void *context, hpa_t table, unsigned offset, unsigned length)
+{
+    const struct row *row = context;
+    const uint64_t at = table.value - row->pool.base + offset;
+
+    memcpy(row->seen + at, row->pool.bytes + at, length);
+}
+
+static const struct pt_hooks hooks = { .sync = on_sync, .top_changed = on_top_changed, .flush = on_flush };
 
 static bool read_nothing(void *context, uint64_t address, uint64_t *value)
 {
@@ -128,15 +139,33 @@ static void find_rows(void)
         CHECK(row_count < ROWS_MAX);
         rows[row_count].engine = engine;
         table_pool_init(&rows[row_count].pool, POOL_BASE, POOL_PAGES);
+        if (engine->features & PT_DMA_INCOHERENT) {
+            rows[row_count].seen = calloc(POOL_PAGES, POOL_PAGE_BYTES);
+            CHECK(rows[row_count].seen != NULL);
+        }
         row_count++;
     }
 }
 
-static void begin_row(struct row *row)
+/* Beside the default: what else the format can be. */
+static void vary(const struct engine *engine, struct pt_config *config)
+{
+    if (engine->features & PT_DYNAMIC_TOP && !(config->features & PT_DYNAMIC_TOP)) {
+        config->va_bits = engine->va_bits_max;
+        config->top_level = 1;
+        config->features |= PT_DYNAMIC_TOP;
+    }
+    config->features |= engine->features & (PT_HARDWARE_DIRTY | PT_DMA_INCOHERENT);
+    if (config->features & PT_DMA_INCOHERENT) config->features &= ~(uint32_t)(PT_FLUSH_RANGE | PT_FLUSH_RANGE_NO_GAPS);
+}
+
+static void begin_row(struct row *row, bool is_varied)
 {
     struct pt_config config = engine_default_config(row->engine);
     struct pt_info info;
 
+    if (is_varied) vary(row->engine, &config);
+    if (row->seen) memset(row->seen, 0, row->pool.fresh * (uint64_t)POOL_PAGE_BYTES);
     table_pool_reset(&row->pool);
     config.pool = &row->pool;
     config.hooks = &hooks;
@@ -149,10 +178,11 @@ static void begin_row(struct row *row)
                                       .top_level = info.top_level,
                                       .va_bits = info.va_bits,
                                       .oa_bits = info.oa_bits,
-                                      .sign_extend = info.features & PT_SIGN_EXTEND };
+                                      .sign_extend = info.features & PT_SIGN_EXTEND,
+                                      .set_accessed_dirty = info.features & PT_HARDWARE_DIRTY };
     CHECK(row->walk.walker != NULL);
     row->memory = (struct iommu_memory){ .read = read_nothing,
-                                         .window = row->pool.bytes,
+                                         .window = info.features & PT_DMA_INCOHERENT ? row->seen : row->pool.bytes,
                                          .window_base = row->pool.base,
                                          .window_bytes = table_pool_size(&row->pool) };
 }
@@ -271,6 +301,18 @@ static void undo(const struct run *run, struct row *row, const struct live *span
     pt_gather_sync(&row->pt, &gather);
 }
 
+/* Cached ones by smallest pages, so that there is something to merge. */
+static int map_row(struct row *row, const struct live *span, uint64_t *mapped)
+{
+    const uint64_t sizes = row->pt.page_sizes;
+    int error;
+
+    if (span->length <= bit(24) && span->prot & PT_CACHE) row->pt.page_sizes = sizes & -sizes;
+    error = pt_map_range(&row->pt, iova(span->input), hpa(span->target), span->length, span->prot, mapped);
+    row->pt.page_sizes = sizes;
+    return error;
+}
+
 static void do_map(struct run *run, const struct op *op)
 {
     const struct live span = span_of(op);
@@ -280,8 +322,7 @@ static void do_map(struct run *run, const struct op *op)
     if (!(span.prot & (PT_READ | PT_WRITE))) expected = -EINVAL;
     for (unsigned i = 0; i < row_count; i++) {
         uint64_t mapped;
-        const int error =
-            pt_map_range(&rows[i].pt, iova(span.input), hpa(span.target), span.length, span.prot, &mapped);
+        const int error = map_row(&rows[i], &span, &mapped);
 
         if (error != expected) differ(run, &rows[i], "map gives %d, expected %d", error, expected);
         if (!error && mapped != span.length)
@@ -348,30 +389,93 @@ static unsigned draw_max(const struct op *op, const struct live *live)
     return live->length > bit(26) && shift < 21 ? 21 : shift;
 }
 
-/* So does a resize, of one live range or of part of it. */
+static void resize_all(const struct run *run, uint64_t start, uint64_t length, uint64_t max_leaf)
+{
+    for (unsigned i = 0; i < row_count; i++) {
+        const struct engine *engine = rows[i].engine;
+        const int error = pt_resize_range(&rows[i].pt, iova(start), length, max_leaf);
+        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
+
+        if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "resize gives %d", error);
+    }
+}
+
+/* So does a resize, of one live range or of part of it; now and then all of it is merged again. */
 static void do_resize(struct run *run, const struct op *op)
 {
     const uint64_t number = op_get(op, FIELD_INPUT) >> UNIT_SHIFT;
     const struct live *live;
-    uint64_t max_leaf;
     uint64_t start, length;
 
     counters.refused += run->live_count == 0;
     if (run->live_count == 0) return;
     live = &run->live[number % run->live_count];
-    max_leaf = bit(draw_max(op, live));
     start = live->input + align_down((number << UNIT_SHIFT) % live->length, UNIT_SHIFT);
     length = (op_get(op, FIELD_LENGTH) % (live->input + live->length - start)) | low_mask(UNIT_SHIFT);
-    for (unsigned i = 0; i < row_count; i++) {
-        const struct engine *engine = rows[i].engine;
-        const int error = pt_resize_range(&rows[i].pt, iova(start), length + 1, max_leaf);
-        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
-
-        if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "resize gives %d", error);
-    }
+    resize_all(run, start, length + 1, bit(draw_max(op, live)));
+    if (number & 1) resize_all(run, live->input, live->length, bit(40));
     check_span(run, live->input, live->length);
     check_at(run, start);
     check_at(run, start + length);
+}
+
+struct dirty_reports {
+    const struct live *live;
+    uint64_t next; /* the first address after the last report */
+    uint64_t at;
+    unsigned count, with_at, wrong;
+};
+
+static void on_dirty(void *context, iova_t start, uint64_t length)
+{
+    struct dirty_reports *reports = context;
+    const struct live *live = reports->live;
+
+    reports->wrong += start.value < reports->next || start.value + length > live->input + live->length;
+    reports->next = start.value + length;
+    reports->count++;
+    reports->with_at += reports->at - start.value < length;
+}
+
+static struct dirty_reports read_dirty(const struct run *run, struct row *row, const struct live *live, uint64_t at)
+{
+    const struct engine *engine = row->engine;
+    const uint32_t modifier = engine->features & PT_HARDWARE_DIRTY;
+    const int expected = engine->has_dirty && (row->pt.features & modifier) == modifier ? 0 : -EOPNOTSUPP;
+    struct dirty_reports reports = { .live = live, .next = live->input, .at = at };
+    struct pt_gather gather = pt_gather_empty();
+    const int error =
+        pt_read_and_clear_dirty(&row->pt, iova(live->input), live->length, 0, on_dirty, &reports, &gather);
+
+    pt_gather_sync(&row->pt, &gather);
+    if (error != expected || (error && reports.count) || reports.wrong)
+        differ(run, row, "dirty_read gives %d and %u reports, %u wrong", error, reports.count, reports.wrong);
+    return reports;
+}
+
+/* All is cleaned; then one leaf is dirty, the one of a byte; then none. */
+static void do_dirty(struct run *run, const struct op *op)
+{
+    const uint64_t number = op_get(op, FIELD_INPUT) >> SHIFT_4K;
+    const struct live *live;
+    uint64_t at;
+
+    counters.refused += run->live_count == 0;
+    if (run->live_count == 0) return;
+    live = &run->live[number % run->live_count];
+    at = live->input + (number << SHIFT_4K) % live->length;
+    for (unsigned i = 0; i < row_count; i++) {
+        struct dirty_reports reports = read_dirty(run, &rows[i], live, at);
+        const int error = pt_set_dirty(&rows[i].pt, iova(at));
+
+        reports = read_dirty(run, &rows[i], live, at);
+        if (error && (error != -EOPNOTSUPP || reports.count)) differ(run, &rows[i], "set_dirty gives %d", error);
+        if (!error && live->prot & PT_WRITE && (reports.count != 1 || !reports.with_at))
+            differ(run, &rows[i], "0x%" PRIx64 " is dirty: %u reports, %u of it", at, reports.count, reports.with_at);
+        reports = read_dirty(run, &rows[i], live, at);
+        if (reports.count) differ(run, &rows[i], "%u reports of what is clean", reports.count);
+    }
+    check_span(run, live->input, live->length);
 }
 
 static void do_op(struct run *run, const struct op *op)
@@ -382,6 +486,7 @@ static void do_op(struct run *run, const struct op *op)
     case OP_UNMAP: do_unmap(run, op); break;
     case OP_CUT: do_cut(run, op); break;
     case OP_RESIZE: do_resize(run, op); break;
+    case OP_DIRTY_READ: do_dirty(run, op); break;
     default: check_at(run, op->operand[0] & low_mask(INPUT_BITS)); break;
     }
 }
@@ -397,7 +502,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run.count = fuzz_decode(data, size, run.ops);
     run.live_count = 0;
     counters.execs++;
-    for (unsigned i = 0; i < row_count; i++) begin_row(&rows[i]);
+    for (unsigned i = 0; i < row_count; i++) begin_row(&rows[i], op_get(&run.ops[0], FIELD_FLUSH));
     for (run.at = 1; run.at < run.count; run.at++) do_op(&run, &run.ops[run.at]);
     run.at = run.count - 1;
     check_everything(&run);
