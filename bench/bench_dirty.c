@@ -4,6 +4,7 @@
  *
  *   scan   reads and clears; the gather is synced without a flush. Leaves are made dirty again between, untimed
  *   peek   reads only (PT_DIRTY_NO_CLEAR)
+ *   set    what a device's walker does, by pt_set_dirty: one operation marks one clean leaf, all leaves are a batch
  *   0pct, 1pct, 50pct, 100pct   of the leaves are dirty, drawn leaf by leaf: no pattern that a loop could use
  *
  * The receiver counts and sums, which is less than any real one does. Formats without a dirty bit that software reads
@@ -20,13 +21,15 @@
 
 static const struct dirty_shape {
     struct bench_shape mapping;
-    bool is_peek;
+    enum dirty_way { WAY_SCAN, WAY_PEEK, WAY_SET } way;
     unsigned percent;
 } shapes[] = {
-    { { SHAPE_GIB_AS, 0 }, false, 0 },   { { SHAPE_GIB_AS, 0 }, false, 1 },   { { SHAPE_GIB_AS, 0 }, false, 50 },
-    { { SHAPE_GIB_AS, 0 }, false, 100 }, { { SHAPE_GIB_AS, 0 }, true, 1 },    { { SHAPE_GIB_AS, 0 }, true, 50 },
-    { { SHAPE_GIB_AS, 0 }, true, 100 },  { { SHAPE_GIB_AS, 1 }, false, 0 },   { { SHAPE_GIB_AS, 1 }, false, 1 },
-    { { SHAPE_GIB_AS, 1 }, false, 50 },  { { SHAPE_GIB_AS, 1 }, false, 100 },
+    { { SHAPE_GIB_AS, 0 }, WAY_SCAN, 0 },   { { SHAPE_GIB_AS, 0 }, WAY_SCAN, 1 },
+    { { SHAPE_GIB_AS, 0 }, WAY_SCAN, 50 },  { { SHAPE_GIB_AS, 0 }, WAY_SCAN, 100 },
+    { { SHAPE_GIB_AS, 0 }, WAY_PEEK, 1 },   { { SHAPE_GIB_AS, 0 }, WAY_PEEK, 50 },
+    { { SHAPE_GIB_AS, 0 }, WAY_PEEK, 100 }, { { SHAPE_GIB_AS, 0 }, WAY_SET, 100 },
+    { { SHAPE_GIB_AS, 1 }, WAY_SCAN, 0 },   { { SHAPE_GIB_AS, 1 }, WAY_SCAN, 1 },
+    { { SHAPE_GIB_AS, 1 }, WAY_SCAN, 50 },  { { SHAPE_GIB_AS, 1 }, WAY_SCAN, 100 },
 };
 
 struct reported {
@@ -71,12 +74,28 @@ static void scan(struct dirty *dirty, unsigned flags, struct reported *reported)
     pt_gather_sync(&table->pt, &gather);
 }
 
+static void set(struct dirty *dirty, uint64_t count)
+{
+    struct bench_table *table = dirty->table;
+    const uint64_t leaf_bytes = bit(table->leaf_shift);
+    const uint64_t start = bench_table_iova(table, 0).value;
+    uint64_t failures = 0;
+
+    for (uint64_t leaf = 0; leaf < count; leaf++)
+        failures |= (uint64_t)pt_set_dirty(&table->pt, iova(start + leaf * leaf_bytes));
+    table->failures |= failures;
+}
+
 static void run(void *work, uint64_t count)
 {
     struct dirty *dirty = work;
 
-    CHECK(count == 1);
-    scan(dirty, dirty->shape->is_peek ? PT_DIRTY_NO_CLEAR : 0, &dirty->found);
+    if (dirty->shape->way == WAY_SET) {
+        set(dirty, count);
+    } else {
+        CHECK(count == 1);
+        scan(dirty, dirty->shape->way == WAY_PEEK ? PT_DIRTY_NO_CLEAR : 0, &dirty->found);
+    }
 }
 
 /* What the device does: it writes to the drawn leaves. */
@@ -96,7 +115,8 @@ static void reset(void *work)
 {
     struct dirty *dirty = work;
 
-    if (!dirty->shape->is_peek) write_memory(dirty);
+    if (dirty->shape->way == WAY_SCAN) write_memory(dirty);
+    if (dirty->shape->way == WAY_SET) scan(dirty, 0, &dirty->found);
 }
 
 static void *set_up(const struct bench_case *bench, struct bench_facts *facts, char *message)
@@ -122,14 +142,19 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
     dirty->table->pages_settled = dirty->table->pool.live_pages;
     dirty->table->allocations_settled = dirty->table->pool.allocations;
     scan(dirty, 0, &dirty->found); /* some formats map writable leaves as dirty */
-    write_memory(dirty);
+    if (shape->way != WAY_SET) write_memory(dirty);
     for (uint64_t leaf = 0; leaf < dirty->table->leaves; leaf++) {
         const uint64_t address = bench_table_iova(dirty->table, 0).value + (leaf << dirty->table->leaf_shift);
 
         if (is_drawn(leaf, shape->percent)) note(&dirty->wanted, iova(address), bit(dirty->table->leaf_shift));
     }
     facts->mapped_bytes = 0;
-    bench_facts_add(facts, "dirty_leaves", (double)dirty->wanted.leaves);
+    if (shape->way == WAY_SET) {
+        facts->batch = dirty->table->leaves;
+        facts->leaves = 1;
+    } else {
+        bench_facts_add(facts, "dirty_leaves", (double)dirty->wanted.leaves);
+    }
     return dirty;
 }
 
@@ -148,11 +173,12 @@ static bool verify(void *work, char *message)
     struct dirty *dirty = work;
     struct reported left;
 
-    if (!is_reported(&dirty->found, &dirty->wanted, "reported", message)) return false;
+    if (dirty->shape->way != WAY_SET && !is_reported(&dirty->found, &dirty->wanted, "reported", message)) return false;
     scan(dirty, 0, &left);
-    if (!is_reported(&left, dirty->shape->is_peek ? &dirty->wanted : &none, "left behind", message)) return false;
+    if (!is_reported(&left, dirty->shape->way == WAY_SCAN ? &none : &dirty->wanted, "left behind", message))
+        return false;
     if (!bench_table_verify_mapped(dirty->table, message)) return false;
-    if (dirty->shape->is_peek) write_memory(dirty);
+    if (dirty->shape->way == WAY_PEEK) write_memory(dirty);
     return true;
 }
 
@@ -177,11 +203,18 @@ static void add(struct bench_list *list, const struct engine *engine, const stru
 {
     struct table_shape fitted;
     struct bench_case *bench;
+    const char *size;
 
     if (!engine->has_dirty || !bench_shape_fit(bench_format_find(engine->format), &shape->mapping, &fitted)) return;
     if (fitted.length >> fitted.skew_shift < 100) return; /* one per cent would be none */
-    bench = bench_list_add(list, "dirty/%s/%s_1GiB_of_%s_%upct/%s", engine->format, shape->is_peek ? "peek" : "scan",
-                           fitted.name + sizeof("1GiB_as_") - 1, shape->percent, bench_state_name(engine, false));
+    size = fitted.name + sizeof("1GiB_as_") - 1;
+    if (shape->way == WAY_SET)
+        bench =
+            bench_list_add(list, "dirty/%s/set_1GiB_of_%s/%s", engine->format, size, bench_state_name(engine, false));
+    else
+        bench = bench_list_add(list, "dirty/%s/%s_1GiB_of_%s_%upct/%s", engine->format,
+                               shape->way == WAY_PEEK ? "peek" : "scan", size, shape->percent,
+                               bench_state_name(engine, false));
     bench->family = &dirties;
     bench->engine = engine;
     bench->shape = shape;

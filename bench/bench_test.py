@@ -29,7 +29,7 @@ FORMATS = {
     "fake": (11, 9, (11, 13, 16, 20, 23, 29, 30)),
 }
 INCOHERENT = ("x86_64", "vtdss", "armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k", "fake")
-GROWS = ("amdv1",)  # in its default configuration
+GROWS = ("amdv1", "fake")
 NO_DIRTY_BIT = ("x86_64", "riscv64", "riscv64_s2")  # none that software reads
 NO_LIVE_RESIZE = ("armv8", "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k", "armv8_s2_64k")  # formats.md 6
 CUTS = [(16, 11), (16, 12), (20, 12), (20, 19), (21, 12), (21, 20), (30, 12), (30, 29)]  # leaf, offset
@@ -119,6 +119,8 @@ def dirties(format):
     for index, leaf in enumerate(works(format, True)[2]):
         if (1 << 30 - granule - index * index_bits) < 100:
             continue
+        if index == 0:
+            yield f"dirty/{format}/set_1GiB_of_{leaf}/warm"
         for percent in (0, 1, 50, 100):
             yield f"dirty/{format}/scan_1GiB_of_{leaf}_{percent}pct/warm"
             if index == 0 and percent > 0:

@@ -35,6 +35,10 @@ WHOLE = {
 # Names of cases, as the benchmarks call them.
 CASES = {
     "iova_to_phys": "lookup/fake/warm/2K",
+    "map_list": "map/fake/list_256x2K/warm",
+    "unmap_ranges": "unmap/fake/ranges_256x2K/warm",
+    "set_dirty": "dirty/fake/set_1GiB_of_2K/warm",
+    "incoherent": "map/fake_incoherent/1x2K/warm",
     "decrease": "resize/fake/2M_to_4K/warm",
     "increase": "resize/fake/4K_to_2M/warm",
 }
