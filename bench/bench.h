@@ -73,6 +73,9 @@ struct bench_family {
     /* Counters that cost too much for set_up (--count has no use for them), between batches; NULL: none. False: wrong.
      */
     bool (*describe)(void *work, struct bench_facts *facts, char *message);
+    /* After a run: make its result wrong, so that verify must say so. For the self-test
+     * (MAPPROOF_BENCH_SELF_TEST=spoil, where a family without it counts as right). */
+    void (*spoil)(void *work);
 };
 
 struct bench_case {

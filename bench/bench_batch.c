@@ -252,7 +252,14 @@ static bool settle(void *work, char *message)
     return bench_table_verify_empty(batch->table, message) && bench_table_settle(batch->table, message);
 }
 
-static const struct bench_family batches = { set_up, run, reset, verify, settle, tear_down, NULL };
+static void spoil(void *work)
+{
+    const struct batch *batch = work;
+
+    bench_table_spoil(batch->table);
+}
+
+static const struct bench_family batches = { set_up, run, reset, verify, settle, tear_down, NULL, spoil };
 
 static void add(struct bench_list *list, const struct engine *engine, const struct batch_shape *shape)
 {

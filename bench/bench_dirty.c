@@ -197,7 +197,22 @@ static void tear_down(void *work)
     free(dirty);
 }
 
-static const struct bench_family dirties = { set_up, run, reset, verify, settle, tear_down, NULL };
+/* One leaf too many is dirty, or one too few. */
+static void spoil(void *work)
+{
+    const struct dirty *dirty = work;
+    struct bench_table *table = dirty->table;
+    struct pt_gather gather = pt_gather_empty();
+    struct reported dropped = { 0 };
+
+    if (dirty->shape->way == WAY_SCAN)
+        CHECK(pt_set_dirty(&table->pt, bench_table_iova(table, 0)) == 0);
+    else
+        CHECK(pt_read_and_clear_dirty(&table->pt, bench_table_iova(table, 0), table->shape.length / 2, 0, note,
+                                      &dropped, &gather) == 0);
+}
+
+static const struct bench_family dirties = { set_up, run, reset, verify, settle, tear_down, NULL, spoil };
 
 static void add(struct bench_list *list, const struct engine *engine, const struct dirty_shape *shape)
 {

@@ -202,7 +202,14 @@ static void tear_down(void *work)
     free(growth);
 }
 
-static const struct bench_family growths = { set_up, run, reset, verify, settle, tear_down, NULL };
+static void spoil(void *work)
+{
+    const struct growth *growth = work;
+
+    CHECK(bench_spoil_item(&growth->trees[GROWTH_TREES - 1].pt, &growth->pool));
+}
+
+static const struct bench_family growths = { set_up, run, reset, verify, settle, tear_down, NULL, spoil };
 
 void bench_add_growths(struct bench_list *list)
 {

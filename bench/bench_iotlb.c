@@ -249,7 +249,7 @@ static bool describe(void *context, struct bench_facts *facts, char *message)
     return true;
 }
 
-static const struct bench_family iotlbs = { set_up, run, reset, verify, NULL, tear_down, describe };
+static const struct bench_family iotlbs = { set_up, run, reset, verify, NULL, tear_down, describe, NULL };
 
 void bench_add_iotlbs(struct bench_list *list)
 {

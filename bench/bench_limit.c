@@ -228,7 +228,14 @@ static void tear_down(void *work)
     free(limit);
 }
 
-static const struct bench_family limits = { set_up, run, reset, verify, NULL, tear_down, NULL };
+static void spoil(void *work)
+{
+    const struct limit *limit = work;
+
+    limit->items[limit->places * limit->items_per_place - 1]++;
+}
+
+static const struct bench_family limits = { set_up, run, reset, verify, NULL, tear_down, NULL, spoil };
 
 void bench_add_limits(struct bench_list *list)
 {

@@ -158,7 +158,7 @@ static void tear_down(void *work)
     free(lookup);
 }
 
-static const struct bench_family lookups = { set_up, run, NULL, verify, NULL, tear_down, NULL };
+static const struct bench_family lookups = { set_up, run, NULL, verify, NULL, tear_down, NULL, NULL };
 
 static void add(struct bench_list *list, const struct engine *engine, const struct lookup_shape *shape)
 {

@@ -60,7 +60,8 @@ bool bench_map_settle(void *work, char *message)
 }
 
 static const struct bench_family maps = {
-    bench_map_set_up, bench_map_run, bench_map_reset, bench_map_verify, bench_map_settle, bench_table_tear_down, NULL
+    bench_map_set_up,      bench_map_run, bench_map_reset,       bench_map_verify, bench_map_settle,
+    bench_table_tear_down, NULL,          bench_table_spoil_work
 };
 
 static bool is_measured(const struct engine *engine, const struct bench_shape *shape, bool is_cold)

@@ -271,7 +271,14 @@ static bool settle(void *work, char *message)
     return bench_table_settle(replay->table, message);
 }
 
-static const struct bench_family replays = { set_up, run, reset, verify, settle, tear_down, NULL };
+static void spoil(void *work)
+{
+    const struct replay *replay = work;
+
+    bench_table_spoil(replay->table);
+}
+
+static const struct bench_family replays = { set_up, run, reset, verify, settle, tear_down, NULL, spoil };
 
 void bench_add_replays(struct bench_list *list)
 {

@@ -185,8 +185,15 @@ static bool settle(void *work, char *message)
     return is_right;
 }
 
-static const struct bench_family cut_family = { set_up_cut, run, reset, verify, settle, tear_down, NULL };
-static const struct bench_family resize_family = { set_up_resize, run, reset, verify, settle, tear_down, NULL };
+static void spoil(void *work)
+{
+    const struct resize *resize = work;
+
+    bench_table_spoil(resize->table);
+}
+
+static const struct bench_family cut_family = { set_up_cut, run, reset, verify, settle, tear_down, NULL, spoil };
+static const struct bench_family resize_family = { set_up_resize, run, reset, verify, settle, tear_down, NULL, spoil };
 
 static void add(struct bench_list *list, const struct engine *engine, const struct resize_shape *shape, bool is_cut)
 {

@@ -33,7 +33,8 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
 }
 
 static const struct bench_family scales = {
-    set_up, bench_map_run, bench_map_reset, bench_map_verify, bench_map_settle, bench_table_tear_down, NULL
+    set_up, bench_map_run,         bench_map_reset, bench_map_verify, bench_map_settle, bench_table_tear_down,
+    NULL,   bench_table_spoil_work
 };
 
 void bench_add_scales(struct bench_list *list)

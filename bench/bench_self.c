@@ -73,7 +73,7 @@ static void tear_down(void *work)
     free(work);
 }
 
-static const struct bench_family self_tests = { set_up, run, reset, verify, settle, tear_down, NULL };
+static const struct bench_family self_tests = { set_up, run, reset, verify, settle, tear_down, NULL, NULL };
 
 void bench_add_self_tests(struct bench_list *list)
 {

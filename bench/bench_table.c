@@ -412,6 +412,40 @@ bool bench_table_verify_empty(const struct bench_table *table, char *message)
     return false;
 }
 
+static void note_leaf_item(void *context, const struct pt_item *item)
+{
+    if (!item->is_table) *(struct pt_item *)context = *item;
+}
+
+bool bench_spoil_item(const struct pt *pt, const struct table_pool *pool)
+{
+    enum { ADDRESS_BIT = 40 }; /* in every format and leaf size here */
+    uint64_t *words = (uint64_t *)(void *)pool->bytes;
+    struct pt_item last = { 0 };
+
+    pt_walk_items(pt, note_leaf_item, &last);
+    for (uint64_t i = (uint64_t)pool->fresh * (POOL_PAGE_BYTES / sizeof(*words)); last.raw != 0 && i-- > 0;) {
+        if (words[i] != last.raw) continue;
+        words[i] ^= bit(ADDRESS_BIT);
+        return true;
+    }
+    return false;
+}
+
+void bench_table_spoil(struct bench_table *table)
+{
+    const uint64_t page = bit(table->format->granule_shift);
+    uint64_t mapped;
+
+    if (bench_spoil_item(&table->pt, &table->pool)) return;
+    CHECK(pt_map_range(&table->pt, bench_table_iova(table, 0), hpa(TARGET_START), page, PT_READ, &mapped) == 0);
+}
+
+void bench_table_spoil_work(void *work)
+{
+    bench_table_spoil(work);
+}
+
 bool bench_table_settle(const struct bench_table *table, char *message)
 {
     if (table->failures) {

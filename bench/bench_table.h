@@ -32,7 +32,8 @@ typedef void bench_write_back(const void *line);
 struct bench_flusher {
     bench_write_back *write_back; /* NULL: they are counted only */
     uint64_t flushes, bytes;
-    uint8_t *seen; /* a copy of the pool that gets what is flushed; NULL: none */
+    uint8_t *seen;  /* a copy of the pool that gets what is flushed; NULL: none */
+    bool loses_one; /* self-test: the copy does not get the next */
 };
 
 struct bench_table {
@@ -105,6 +106,12 @@ bool bench_table_verify_mapped(const struct bench_table *table, char *message);
 /* Nothing is mapped at all. */
 bool bench_table_verify_empty(const struct bench_table *table, char *message);
 
+/* Self-test: the last leaf item leads elsewhere; where nothing is mapped, the first page of place 0 is. */
+void bench_table_spoil(struct bench_table *table);
+
+/* Turn one address bit of the last leaf item of a table in `pool`. False: there is none. */
+bool bench_spoil_item(const struct pt *pt, const struct table_pool *pool);
+
 /* Did any call of a run fail, did a table come or go since set-up? */
 bool bench_table_settle(const struct bench_table *table, char *message);
 
@@ -145,3 +152,4 @@ void bench_unmap_reset(void *work);
 bool bench_unmap_verify(void *work, char *message);
 bool bench_unmap_settle(void *work, char *message);
 void bench_table_tear_down(void *work);
+void bench_table_spoil_work(void *work); /* bench_table_spoil */

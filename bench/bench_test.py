@@ -211,6 +211,18 @@ class Flags(unittest.TestCase):
             self.fails(1, message, SHORT, f"--benchmark_filter={case}$", MAPPROOF_BENCH_SELF_TEST="1")
             self.fails(1, message, "--count", "250", case, MAPPROOF_BENCH_SELF_TEST="1")
 
+    def test_a_case_whose_table_is_spoilt_exits_1(self):
+        """After the run one item leads elsewhere, one leaf is left, one dirty bit or one flush is lost."""
+        filter = "^(map|unmap|cut|resize|dirty|growth)/(amdv1|x86_64|armv8|fake)(_incoherent)?/.*/(warm|cold|warm-writeback)$"
+        filter += "|^scale/(amdv1|fake)/map_(1|64)MiB|^limit/store_8KiB|^replay/pagemap-thp/amdv1$"
+        message = "leads to|items are not as wanted|leaf items|are dirty, wanted|does not snoop|holds 0x|bytes are mapped in the end"
+        names = [name for name in listed(f"--benchmark_filter={filter}") if "1x" not in name or "1x1M" in name or "_inc" in name]
+        self.assertGreater(len(names), 100)
+        for name in names:
+            result = bench("--count", "1", name, MAPPROOF_BENCH_SELF_TEST="spoil")
+            self.assertEqual(result.returncode, 1, name + result.stdout + result.stderr)
+            self.assertRegex(result.stderr, message, name)
+
     def test_one_wrong_case_among_right_ones_exits_1(self):
         self.fails(1, "on purpose", SHORT, "--benchmark_filter=self_test/", MAPPROOF_BENCH_SELF_TEST="1")
 

@@ -218,7 +218,7 @@ static void *set_up(const struct bench_case *bench, struct bench_facts *facts, c
     return translate;
 }
 
-static const struct bench_family translates = { set_up, run, NULL, verify, NULL, tear_down, NULL };
+static const struct bench_family translates = { set_up, run, NULL, verify, NULL, tear_down, NULL, NULL };
 
 static void add_case(struct bench_list *list, struct translate_shape *shape, const char *kind)
 {

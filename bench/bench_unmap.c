@@ -95,7 +95,8 @@ static const struct bench_family unmaps = { bench_unmap_set_up,
                                             bench_unmap_verify,
                                             bench_unmap_settle,
                                             bench_table_tear_down,
-                                            NULL };
+                                            NULL,
+                                            bench_table_spoil_work };
 
 static bool fills_tables(const struct bench_format *format, const struct bench_shape *shape)
 {
