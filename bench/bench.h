@@ -110,6 +110,7 @@ void bench_add_batches(struct bench_list *list);
 void bench_add_dirties(struct bench_list *list);
 void bench_add_growths(struct bench_list *list);
 void bench_add_incoherents(struct bench_list *list);
+void bench_add_layouts(struct bench_list *list);
 void bench_add_lookups(struct bench_list *list);
 void bench_add_limits(struct bench_list *list);
 void bench_add_replays(struct bench_list *list);

@@ -48,6 +48,7 @@ void bench_list_all(struct bench_list *list)
     bench_add_lookups(list);
     bench_add_dirties(list);
     bench_add_resizes(list);
+    bench_add_layouts(list);
     bench_add_replays(list);
     bench_add_scales(list);
     bench_add_limits(list);

@@ -245,12 +245,39 @@ bool bench_table_unmap(struct bench_table *table, uint64_t count)
 
 /* ---- is it right? ---- */
 
+const struct bench_run *bench_table_run_at(const struct bench_table *table, uint64_t offset)
+{
+    uint64_t low = 0;
+    uint64_t high = table->run_count;
+
+    while (high - low > 1) {
+        const uint64_t middle = low + (high - low) / 2;
+
+        if (table->runs[middle].offset <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &table->runs[low];
+}
+
+/* Where the leaf at `offset` must have ended at the latest. */
+static uint64_t leaf_limit(const struct bench_table *table, uint64_t offset)
+{
+    if (table->runs) {
+        const struct bench_run *run = bench_table_run_at(table, offset);
+
+        return run->offset + run->length;
+    }
+    return offset < table->cut ? table->cut : table->shape.length;
+}
+
 unsigned bench_table_leaf_shift(const struct bench_table *table, uint64_t place, uint64_t offset)
 {
     const struct table_shape *shape = &table->shape;
     const uint64_t address = bench_table_iova(table, place).value + offset;
-    const uint64_t end = offset < table->cut ? table->cut : shape->length;
-    const unsigned room = shape->is_scattered ? table->format->granule_shift : log2_floor(end - offset);
+    const uint64_t space = leaf_limit(table, offset) - offset;
+    const unsigned room = shape->is_scattered ? table->format->granule_shift : log2_floor(space);
     unsigned fit = trailing_zeros(address | bench_table_target_at(table, place, offset));
 
     if (fit > room) fit = room;
@@ -320,7 +347,8 @@ static bool word_is_right(const struct item_reader *reader, const struct pt_item
     if (format->runs == RUNS_NONE || format->runs == RUNS_OF_ONE_WORD)
         return starts_leaf != (reader->items > 0 && item->raw == reader->raw);
     word = bench_run_word(format, level, reader->shift - bench_level_shift(format, level));
-    follows = !starts_leaf || (reader->previous_shift == reader->shift && !reader->table->shape.is_scattered);
+    follows = !starts_leaf ||
+              (reader->previous_shift == reader->shift && !reader->table->shape.is_scattered && !reader->table->runs);
     return (item->raw & word.mask) == word.value && (!follows || item->raw - reader->raw == word.step);
 }
 

@@ -36,6 +36,11 @@ struct bench_flusher {
     bool loses_one; /* self-test: the copy does not get the next */
 };
 
+/* A run of memory in a place: [offset, offset + length) leads to target onward. */
+struct bench_run {
+    uint64_t offset, length, target;
+};
+
 struct bench_table {
     const struct engine *engine;
     const struct bench_format *format;
@@ -51,11 +56,14 @@ struct bench_table {
     uint64_t places;
     unsigned leaf_shift; /* the leaf that must come out */
     unsigned leaf_level;
-    uint64_t unmap_unit;          /* half a table: the piece of an unmap that covers none */
-    bool covers_tables;           /* one call over a place covers more than one whole table */
-    uint64_t leaves;              /* of one place */
-    unsigned leaf_max;            /* what must come out has no larger leaf than 2^this; 0: any size */
-    uint64_t cut;                 /* and a leaf begins at this offset of each place; 0: need not */
+    uint64_t unmap_unit; /* half a table: the piece of an unmap that covers none */
+    bool covers_tables;  /* one call over a place covers more than one whole table */
+    uint64_t leaves;     /* of one place */
+    unsigned leaf_max;   /* what must come out has no larger leaf than 2^this; 0: any size */
+    uint64_t cut;        /* and a leaf begins at this offset of each place; 0: need not */
+    const struct bench_run
+        *runs; /* what the one place leads to, run by run and mapped so; NULL: all its places alike */
+    uint64_t run_count;
     uint64_t done;                /* places of the last run */
     uint64_t failures;            /* not 0: some call of a run returned the wrong thing */
     uint32_t pages_settled;       /* pages of tables between batches */
@@ -125,9 +133,14 @@ static inline hpa_t bench_table_target(const struct bench_table *table, uint64_t
     return hpa(table->target_start + place * table->target_stride);
 }
 
+/* The run that `offset` lies in, of a table that has runs. */
+const struct bench_run *bench_table_run_at(const struct bench_table *table, uint64_t offset);
+
 /* Where `offset` of a place must lead; scattered: where the page at `offset` must. */
 static inline uint64_t bench_table_target_at(const struct bench_table *table, uint64_t place, uint64_t offset)
 {
+    if (table->runs)
+        return bench_table_run_at(table, offset)->target + offset - bench_table_run_at(table, offset)->offset;
     if (table->shape.is_scattered) offset = bench_scatter(table->format, offset);
     return bench_table_target(table, place).value + offset;
 }

@@ -111,6 +111,15 @@ def batches(format):
         yield f"{operation}/{format}/{way}_1x{size(granule + 8)}/warm"
 
 
+def layouts(format):
+    """Names of the cases of whole layouts."""
+    for layout in INPUTS[1:] if FORMATS[format][0] <= 12 else ():
+        for operation, way in (("map", ""), ("map", "list_"), ("unmap", ""), ("unmap", "ranges_")):
+            yield f"{operation}/{format}/{way}{layout}/cold"
+        if format not in NO_LIVE_RESIZE:
+            yield f"resize/{format}/{layout}_merged/cold"
+
+
 def dirties(format):
     """Names of the dirty cases, but for the build's suffix."""
     if format in NO_DIRTY_BIT:
@@ -255,6 +264,7 @@ class Names(unittest.TestCase):
                 yield from self.promised_of(format, build)
             for input in INPUTS if FORMATS[format][0] <= 12 else ():
                 yield f"replay/{input}/{format}"
+            yield from layouts(format)
             for work in SCALES:
                 yield f"scale/{format}/map_{work}/warm"
         for bytes in LIMITS:
