@@ -9,7 +9,7 @@ import os
 import re
 import unittest
 
-from nightlylib import bench, chart, page, page_cases, page_findings, page_history, page_matrix, page_text, schema
+from nightlylib import bench, chart, page, page_cases, page_findings, page_history, page_matrix, page_scale, page_text, schema
 from result_case import HistoryCase, Page, ResultCase, squeeze
 
 THIN = "\u202f"
@@ -109,6 +109,55 @@ class CaseTableTest(ResultCase):
     def test_shares_are_never_rounded_to_all_or_nothing(self):
         shown = [page_text.share(value).replace(THIN, " ") for value in (0, 0.65, 0.998, 0.9999, 0.002, 0.00021, 1)]
         self.assertEqual(shown, ["0 %", "65 %", "99.8 %", "99.99 %", "0.2 %", "0.02 %", "100 %"])
+
+
+class ScaleTest(ResultCase):
+    def with_cases(self, ns_of_leaf, formats=("amdv1",), without=None):
+        """The result with scale cases of two sizes and stores: 0.2 ns an item of 2 KiB, 0.4 of 32 MiB."""
+
+        def change(value):
+            entry = copy.deepcopy(value["benchmarks"][0])
+            added = {f"scale/{format}/map_{size}/warm": (ns * leaves, leaves) for format in formats
+                     for (size, leaves), ns in zip((("1MiB", 256), ("16GiB", 1 << 22)), ns_of_leaf)}
+            added |= {"limit/store_2KiB_scalar": (51.2, 0), "limit/store_32MiB_scalar": (0.4 * (1 << 22), 0)}
+            value["benchmarks"] = [each for each in value["benchmarks"] if each["name"] not in added]
+            for name, (ns, leaves) in added.items():
+                if name != without:
+                    value["benchmarks"].append({**entry, "name": name, "run_name": name, "cpu_time": ns, "leaves": leaves, "ns_per_leaf": ns / leaves if leaves else 0})
+
+        self.change("bench", change)
+        return page_scale.view(bench.figures(schema.read_result(self.folder)["bench"]))
+
+    def test_a_leaf_may_rise_as_much_as_stores_and_half_more(self):
+        shown = self.with_cases((0.5, 1.49))  # 2.98 times, stores twice: 1.49
+        self.assertTrue(shown["is_flat"])
+        self.assertIn("1 of 1 format flat within 1.5 of plain stores; least flat: amdv1, 1.49 at 16 GiB", shown["sentence"])
+        shown = self.with_cases((0.5, 1.51))
+        self.assertFalse(shown["is_flat"])
+        self.assertIn("0 of 1 format flat", shown["sentence"])
+
+    def test_without_stores_of_equal_bytes_nothing_is_judged(self):
+        shown = self.with_cases((0.5, 0.6), without="limit/store_32MiB_scalar")
+        self.assertIsNone(shown["is_flat"])
+        self.assertEqual(shown["sentence"], "")
+        self.assertIsNone(page_scale.view({"limit/store_2KiB": {"cpu_time_ns": 1.0}}))
+
+    def test_the_page_has_every_size_and_format(self):
+        self.with_cases((0.5, 1.0), formats=("amdv1", "x86_64"))
+        text = self.render()[2]
+        rows = [row for row in Page(text).rows if row[0] in ("amdv1", "x86_64") and len(row) == 3 and "(2.5" in row[1]]
+        self.assertEqual([row[1:] for row in rows], [["0.500 (2.50)", "1 (2.50)"]] * 2)
+        self.assertIn("2 of 2 formats flat within 1.5", text)
+
+    def test_the_chart_has_the_limit_beside_the_formats(self):
+        self.with_cases((0.5, 1.0), formats=("amdv1", "x86_64"))
+        value = copy.deepcopy(self.result["bench"]["benchmarks"][-1])
+        for format in ("amdv1", "x86_64"):
+            self.change("bench", lambda bench: bench["benchmarks"].append({**value, "name": f"scale/{format}/map_4MiB/warm", "cpu_time": 1024.0, "leaves": 1024}))
+        self.change("bench", lambda bench: bench["benchmarks"].append({**value, "name": "limit/store_8KiB_scalar", "cpu_time": 204.8, "leaves": 0}))
+        series = Page(self.render()[2]).charts["scale"]["series"]
+        self.assertEqual([each["name"] for each in series], ["amdv1", "x86_64", page_scale.LEGEND])
+        self.assertEqual([[size, round(ns, 6)] for size, ns in series[2]["points"]], [[1 << 20, 0.2], [1 << 22, 0.2], [1 << 34, 0.4]])
 
 
 class FirstScreenTest(ResultCase):

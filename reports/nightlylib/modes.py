@@ -16,6 +16,14 @@ QUICK_CASES = [
     "map/amdv1/256x4K/warm-vector",
     "map/x86_64/256x4K/warm",
     "unmap/amdv1/256x4K/warm",
+    "map/amdv1/list_256x4K/warm",
+    "unmap/amdv1/ranges_256x4K/warm",
+    "cut/amdv1/2M_at_4K/cold",
+    "resize/amdv1/2M_to_4K/cold",
+    "dirty/amdv1/scan_1GiB_of_4K_1pct/warm",
+    "scale/amdv1/map_1MiB/warm",
+    "scale/amdv1/map_1GiB/warm",
+    "limit/store_2MiB_scalar",
     "replay/nvme-e1000e/amdv1",
 ]
 # What perf stat runs of each family; a family without any is stood for by its first case.
@@ -84,7 +92,7 @@ class Mode:
 
 
 MODES = {
-    "quick": Mode("quick", QUICK_CASES, 0.3, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False),
+    "quick": Mode("quick", QUICK_CASES, 0.2, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False),
     "default": Mode("default", None, 0.02, 1, 120, 3 * 3600, 0.2, 1.5, True, 10),
     "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
 }

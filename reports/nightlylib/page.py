@@ -10,7 +10,7 @@ import jinja2
 import markupsafe
 
 from . import bench, chart, inputs, schema
-from . import page_cases, page_findings, page_history, page_matrix, page_outcomes, page_programs, page_text
+from . import page_cases, page_findings, page_history, page_matrix, page_outcomes, page_programs, page_scale, page_text
 from .page_text import label, number
 
 REPORTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -176,6 +176,7 @@ def view(result, previous=None, past=([], {}), scripts=None):
         "max_ratio": max((row["ratio"] for row in rows if row["ratio"]), default=1.0),
         "limits_missing": sorted({row["limit_missing"] for row in rows if row["limit_missing"]}),
         "sweeps": [(each, chart.log_log(each["series"])) for each in sweeps],
+        "scale": page_scale_shown(figures),
         "outcomes": page_outcomes.view(figures),
         "history": page_history.chart(run, past[0], past[1], figures),
         "inputs": input_table(result.get("inputs", [])),
@@ -187,9 +188,16 @@ def view(result, previous=None, past=([], {}), scripts=None):
     }
 
 
+def page_scale_shown(figures):
+    """The part on scaling, with its chart as the page shows it before a script draws it."""
+    shown = page_scale.view(figures)
+    return shown and {**shown, "drawn": chart.log_log(shown["chart"]["series"]) if shown["chart"] else None}
+
+
 def charts_of(shown):
     """Every chart's data for the scripts, by id."""
     charts = [each for each, _ in shown["sweeps"]]
+    charts += [shown["scale"]["chart"]] if shown["scale"] and shown["scale"]["chart"] else []
     charts += shown["outcomes"]["charts"] if shown["outcomes"] else []
     charts += [shown["history"]] if shown["history"] else []
     charts += [shown["hyperfine"]["chart"]] if shown["hyperfine"] else []
