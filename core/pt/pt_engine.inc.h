@@ -202,6 +202,21 @@ static bool has_dirty(const struct pt *pt)
     return FMT(HAS_DIRTY) && (!(FMT(FEATURES) & PT_HARDWARE_DIRTY) || pt->features & PT_HARDWARE_DIRTY);
 }
 
+/*
+ * Clean the items of a leaf. By exchange, not by a store: an A bit that hardware sets between our read and our write
+ * stays, and so does a D bit in an item of the run that was clean (the leaf is dirty again then, and will be reported).
+ */
+static void clean_items(struct pt *pt, pt_item_t *items, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t item = pt_sync_load(&items[i]);
+
+        while (FMT(is_dirty)(item) && !pt_sync_exchange(&items[i], &item, FMT(clear_dirty)(item))) {
+        }
+    }
+    if (is_incoherent(pt)) flush(pt, items, 0, count);
+}
+
 static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
                                      pt_dirty_report *report, void *context, struct pt_gather *gather)
 {
@@ -221,9 +236,7 @@ static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t lengt
         if (found.kind == PT_LEAF && run_is_dirty(found.items, found.count)) {
             if (report) report(context, iova(entry_start), bit(found.shift));
             if (!(flags & PT_DIRTY_NO_CLEAR)) {
-                for (unsigned i = 0; i < found.count; i++)
-                    pt_sync_store(&found.items[i], FMT(clear_dirty)(pt_sync_load(&found.items[i])));
-                if (is_incoherent(pt)) flush(pt, found.items, 0, found.count);
+                clean_items(pt, found.items, found.count);
                 gather_add(gather, entry_start, entry_start + low_mask(found.shift));
             }
         }
