@@ -53,7 +53,7 @@ struct scene {
 
 static struct scene *watched; /* the observer has no context */
 static struct {
-    uint64_t stores, walks, writes, cases, refused;
+    uint64_t stores, walks, writes, marks, cases, refused;
     bool is_recorded; /* for scripts/matrix */
 } total;
 

@@ -273,6 +273,37 @@ static void add_probes(struct scene *s, const struct action *action)
     for (unsigned i = 0; i < 3; i++) add_probe(s, action, s->va + (random_u64(&s->random) & mask));
 }
 
+/* The accessed bit of an item where hardware sets and software may clear it, else 0. */
+static uint64_t accessed_bit(const struct scene *s, const struct kunit_found *found)
+{
+    const struct walk_format *format = s->table.walker->format;
+
+    return format->accessed << format->marks_step * found->level & found->decoded.hardware_bits & ~format->inverted;
+}
+
+/* Software forgets accesses; the next one marks the item again. */
+static void forget_accessed(struct scene *s)
+{
+    for (unsigned i = 0; i < s->probe_count; i++) {
+        const struct kunit_found found = kunit_find(&s->f, s->probes[i].va, 0);
+
+        if (found.decoded.kind == PT_LEAF)
+            pt_sync_store(found.item, pt_sync_load(found.item) & ~accessed_bit(s, &found));
+    }
+}
+
+/* Cleaning takes the dirty bit away and nothing else: a write that came meanwhile has left its accessed bit. */
+static void check_accessed(const struct scene *s)
+{
+    for (unsigned i = 0; i < s->probe_count; i++) {
+        const struct kunit_found found = kunit_find(&s->f, s->probes[i].va, 0);
+        const uint64_t wanted = s->probes[i].was_written ? accessed_bit(s, &found) : 0;
+
+        if (~pt_sync_load(found.item) & wanted) fail_at(s, &s->probes[i], "the accessed bit of a write is lost");
+        total.marks += wanted != 0;
+    }
+}
+
 /* Everything that hardware wrote and that is still mapped has been reported, or is now. */
 static void check_written(struct scene *s)
 {
@@ -304,6 +335,7 @@ static void check_end(struct scene *s, const struct action *action)
         if (probe->fate == VANISHES && probe->last.is_present) fail_at(s, probe, "still mapped");
     }
     check_written(s);
+    if (action->run == clear_dirty) check_accessed(s);
 }
 
 /* May the format refuse this? */
@@ -325,6 +357,7 @@ static int act(struct scene *s, const struct action *action)
     if (error == NOT_HERE) return NOT_HERE;
     if (!error) {
         add_probes(s, action);
+        if (action->run == clear_dirty) forget_accessed(s);
         watched = s;
         error = action->run(s);
         watched = NULL;
@@ -411,6 +444,7 @@ static void every_store_shows_old_or_new(void **state)
         assert_true(has_run);
         if (getenv("MAPPROOF_RAN")) printf("ran %s %s hitless\n", config->format, config->name);
     }
+    assert_true(total.marks > 100);
     printf("hitless: %llu stores observed, %llu walks, %llu writes, %llu configurations x operations x sizes, "
            "%llu refused by the format\n",
            (unsigned long long)total.stores, (unsigned long long)total.walks, (unsigned long long)total.writes,
