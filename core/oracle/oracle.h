@@ -205,6 +205,14 @@ void oracle_resize_commit_splits(struct oracle_table *table, const struct oracle
 int oracle_dirty_check(const struct oracle_table *table, uint64_t start, uint64_t length);
 /* The first dirty leaf that overlaps [from, last], whole. False: none. */
 bool oracle_next_dirty(const struct oracle_table *table, uint64_t from, uint64_t last, struct oracle_leaf *leaf);
+/* The bits that a dirty leaf sets in a bitmap of a window: *first to *last. False: none, the leaf lies outside. */
+struct oracle_window {
+    uint64_t start; /* a multiple of 2^shift */
+    uint64_t bits;
+    unsigned shift; /* log2 of the bytes of a bit */
+};
+bool oracle_dirty_bits(const struct oracle_window *window, const struct oracle_leaf *leaf, uint64_t *first,
+                       uint64_t *last);
 /* Mark or clean the leaf over `address`, which is mapped. */
 void oracle_set_dirty(struct oracle_table *table, uint64_t address, bool dirty);
 

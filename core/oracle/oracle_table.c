@@ -423,6 +423,21 @@ bool oracle_next_dirty(const struct oracle_table *table, uint64_t from, uint64_t
     return false;
 }
 
+bool oracle_dirty_bits(const struct oracle_window *window, const struct oracle_leaf *leaf, uint64_t *first,
+                       uint64_t *last)
+{
+    /* By the number of the piece in all of the address space: the last one is below 2^64. */
+    const uint64_t window_first = window->start >> window->shift;
+    const uint64_t window_last = window_first + (window->bits - 1);
+    const uint64_t leaf_first = leaf->start >> window->shift;
+    const uint64_t leaf_last = (leaf->start | low_mask(leaf->shift)) >> window->shift;
+
+    if (leaf_last < window_first || leaf_first > window_last) return false;
+    *first = leaf_first < window_first ? 0 : leaf_first - window_first;
+    *last = leaf_last > window_last ? window->bits - 1 : leaf_last - window_first;
+    return true;
+}
+
 void oracle_set_dirty(struct oracle_table *table, uint64_t address, bool dirty)
 {
     struct oracle_leaf leaf;

@@ -67,6 +67,8 @@ enum op_field {
     /* small ones */
     FIELD_SYNC,     /* unmap: invalidate, wait and free in the same op (default), or leave it pending */
     FIELD_CLEAR,    /* dirty_read: clear what was read (default yes) */
+    FIELD_PAGE,     /* dirty_read: log2 of the bytes of a bit; `off` = 0, no bitmap (default) */
+    FIELD_UNSYNCED, /* dirty_read: no invalidation follows (default no) */
     FIELD_SIZE,     /* 4K (0, default) | 2M (1): enum rmp_page_size */
     FIELD_ASID,     /* 0..1023; default 1 = guest1, and 0 for an rmpupdate with assigned=no */
     FIELD_ASSIGNED, /* rmpupdate: yes (default) | no */

@@ -45,6 +45,9 @@ unsigned op_format_value(enum op_field field, uint64_t value, char text[OP_VALUE
     switch (row->form) {
     case FORM_ADDRESS: return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "0x%" PRIx64, value);
     case FORM_SIZE: return format_size(value, text);
+    case FORM_PIECE:
+        if (value == 0) return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "off");
+        return format_size(bit((unsigned)value), text);
     case FORM_POWER: return format_size(bit((unsigned)value), text);
     case FORM_DEVICE: return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "dev%" PRIu64, value);
     case FORM_NAMES:

@@ -12,6 +12,7 @@ enum op_form {
     FORM_SIZE,    /* 8M, or hex where no unit fits */
     FORM_NUMBER,  /* 12 */
     FORM_POWER,   /* 4K for 12: a power of two, the value is its logarithm */
+    FORM_PIECE,   /* the same, above 1, or `off` for 0 */
     FORM_DEVICE,  /* dev0 */
     FORM_NAMES,   /* one of `names` */
     FORM_PROT,    /* rw,mmio or none */

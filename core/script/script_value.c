@@ -72,16 +72,17 @@ static bool parse_number_field(enum op_field field, struct script_slice text, ui
     switch (parse_number(text, value)) {
     case NUMBER_BAD:
         snprintf(message, size, "'%.*s' is not a number; expected hex, decimal, or decimal with K M G T P%s",
-                 shown(text), text.start, row->form == FORM_LIMIT ? ", or off" : "");
+                 shown(text), text.start, row->form == FORM_LIMIT || row->form == FORM_PIECE ? ", or off" : "");
         return false;
     case NUMBER_TOO_LARGE:
         snprintf(message, size, "%.*s does not fit in 64 bits", shown(text), text.start);
         return false;
     case NUMBER_OK: break;
     }
-    if (row->form == FORM_POWER) {
-        if (*value == 0 || *value & (*value - 1)) {
-            snprintf(message, size, "%.*s is no power of two", shown(text), text.start);
+    if (row->form == FORM_POWER || row->form == FORM_PIECE) {
+        if (*value < (row->form == FORM_PIECE ? 2 : 1) || *value & (*value - 1)) {
+            snprintf(message, size, "%.*s is no power of two%s", shown(text), text.start,
+                     row->form == FORM_PIECE ? " above 1" : "");
             return false;
         }
         *value = trailing_zeros(*value);
@@ -179,6 +180,10 @@ bool script_parse_value(enum op_field field, struct script_slice text, uint64_t 
             *value = UINT64_MAX;
             return true;
         }
+        break;
+    case FORM_PIECE:
+        *value = 0;
+        if (script_slice_is(text, "off")) return true;
         break;
     case FORM_ADDRESS:
     case FORM_SIZE:

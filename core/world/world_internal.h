@@ -21,6 +21,7 @@ enum {
     WORLD_RUN_SAMPLE = 64,       /* leaves of a run that world_check walks */
     WORLD_TEXT_MAX = 6000,
     WORLD_PASIDS_MAX = 8,
+    WORLD_DIRTY_BITS = 1 << 18, /* of a dirty_read's bitmap */
 };
 
 struct world_range {
@@ -87,6 +88,7 @@ struct world {
     bool pasids_overflowed;
     const char *engine_name; /* NULL: by format; a copy in engine_buffer */
     char engine_buffer[64];
+    uint64_t dirty_words[WORLD_DIRTY_BITS / 64];
     struct op world_op;
     struct op op; /* the one that runs, or the last */
     struct world_outcome *outcome;
@@ -136,6 +138,8 @@ void world_do_map(struct world *world, const struct op *op, struct world_outcome
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* world_dirty.c */
 void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome);
 
 /* world_resize.c */

@@ -39,6 +39,14 @@ static int print_freed(const char *what, uint64_t bytes, unsigned freed, char *b
     return snprintf(buffer, size, "%s0x%" PRIx64, what, bytes);
 }
 
+static int print_dirty(const struct world_outcome *outcome, char *buffer, size_t size)
+{
+    char bits[32] = "";
+
+    if (outcome->has_bits) snprintf(bits, sizeof(bits), " bits=%" PRIu64, outcome->bits);
+    return snprintf(buffer, size, "dirty=0x%" PRIx64 " leaves=%" PRIu64 "%s", outcome->bytes, outcome->leaves, bits);
+}
+
 static const char *size_name(unsigned shift)
 {
     switch (shift) {
@@ -67,7 +75,7 @@ int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_
         return outcome->freed ? snprintf(buffer, size, "ok freed=%u", outcome->freed) : snprintf(buffer, size, "ok");
     case OP_DIRTY_READ:
         if (outcome->error) return print_error(outcome->error, buffer, size);
-        return snprintf(buffer, size, "dirty=0x%" PRIx64 " leaves=%" PRIu64, outcome->bytes, outcome->leaves);
+        return print_dirty(outcome, buffer, size);
     case OP_RMPUPDATE:
     case OP_PSMASH:
     case OP_PVALIDATE:

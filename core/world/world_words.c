@@ -413,6 +413,7 @@ static void say_op(struct words *words, struct world *world, const struct op *op
     case OP_DIRTY_READ:
         say_range(words, world, op,
                   op_get(op, FIELD_CLEAR) ? "reads and clears the dirty bits of" : "reads dirty bits of");
+        if (op_get(op, FIELD_UNSYNCED) && op_get(op, FIELD_CLEAR)) say(words, ", and invalidates nothing");
         break;
     case OP_SYNC:
         say(words, "What was unmapped without one gets its invalidation and wait, and tables are freed");
