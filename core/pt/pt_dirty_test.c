@@ -30,14 +30,19 @@ static struct pt_gather read_dirty(struct fixture *f, struct range range, unsign
 {
     struct pt_gather gather = pt_gather_empty();
 
-    f->syncs = 0;
+    f->syncs = f->flushes = 0;
     if (reports) reports->count = 0;
     assert_int_equal(pt_read_and_clear_dirty(&f->pt, iova(range.first), range.last - range.first + 1, flags,
                                              reports ? note_report : NULL, reports, &gather),
                      0);
     assert_int_equal(gather.freed.count, 0);
     assert_int_equal(f->syncs, 0);
-    if (flags & PT_DIRTY_NO_CLEAR) assert_false(pt_gather_has_range(&gather));
+    if (flags & PT_DIRTY_NO_CLEAR) {
+        assert_false(pt_gather_has_range(&gather));
+        assert_int_equal(f->flushes, 0);
+    } else if (reports) { /* each leaf is written back, as one piece */
+        assert_int_equal(f->flushes, f->pt.features & PT_DMA_INCOHERENT ? reports->count : 0);
+    }
     return gather;
 }
 

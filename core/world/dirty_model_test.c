@@ -234,7 +234,7 @@ static void on_report(void *context, iova_t start, uint64_t length)
 {
     struct reading *reading = context;
     struct model *m = reading->model;
-    struct pages leaf;
+    struct pages leaf = { 0, 0 };
 
     if (!next_dirty(reading, &leaf)) fail_msg("0x%llx is reported and clean", (unsigned long long)start.value);
     assert_int_equal(start.value, va_of(m, leaf.first));
