@@ -263,19 +263,19 @@ bool pt_iova_to_phys(const struct pt *pt, iova_t address, hpa_t *result);
  * may be NULL: then leaves are only cleaned. pt_bitmap.h has one that fills a bitmap. Unless PT_DIRTY_NO_CLEAR, each
  * dirty leaf is cleaned, after it was reported, and added to the gather.
  *
- * Sub-ranges: dirtiness is known per leaf, and a leaf is dirty if any of its items is (formats.md 2.10). So a range that
- * starts or ends inside a leaf reports and cleans the whole leaf, up to its far end. Who keeps only what lies inside the
- * range loses the rest of it: ask for ranges that start and end between leaves (pt_cut makes such places), use
- * PT_DIRTY_NO_CLEAR, or keep the report as it comes. (Linux 7.0 reports a run that starts or ends in the range one item
- * short, the last page of a run not at all, and still cleans all of it.)
+ * Sub-ranges: dirtiness is known per leaf, and a leaf is dirty if any of its items is (formats.md 2.10). So a range
+ * that starts or ends inside a leaf reports and cleans the whole leaf, up to its far end. Who keeps only what lies
+ * inside the range loses the rest of it: ask for ranges that start and end between leaves (pt_cut makes such places),
+ * use PT_DIRTY_NO_CLEAR, or keep the report as it comes. (Linux 7.0 reports a run that starts or ends in the range one
+ * item short, the last page of a run not at all, and still cleans all of it.)
  *
  * A walker may have noted that a leaf is dirty and then mark no more writes through it: what is written between the
  * cleaning and pt_gather_sync of `gather` may go unnoted. So sync, and only then read the memory that was reported. The
  * gather gets the hull of what was cleaned, also with PT_FLUSH_RANGE_NO_GAPS (as in Linux): a read never syncs. Nothing
  * else in an item changes; accessed and dirty bits that hardware sets meanwhile stay.
  *   0, -EOPNOTSUPP (format without dirty bits), -EINVAL (length 0), -EOVERFLOW, -ERANGE
- * Needs the range, and what leaves reach beyond its edges, shared. Cost: one walk step a leaf and one load an item up to
- * the first dirty one; one load an item and one exchange a dirty item where a leaf is cleaned.
+ * Needs the range, and what leaves reach beyond its edges, shared. Cost: one walk step a leaf and one load an item up
+ * to the first dirty one; one load an item and one exchange a dirty item where a leaf is cleaned.
  */
 int pt_read_and_clear_dirty(struct pt *pt, iova_t start, uint64_t length, unsigned flags, pt_dirty_report *report,
                             void *context, struct pt_gather *gather);

@@ -463,18 +463,6 @@ static void draw_odd(struct random *random, struct op *op)
     if (op_has(op_kind_of(op), field)) op_set(op, field, make_odd(random, op_get(op, field)));
 }
 
-/* What a bit of a bitmap stands for: the smallest page, anything up to a few times the range, or just anything. */
-static uint64_t draw_piece(const struct draw *draw, uint64_t length)
-{
-    const unsigned most = log2_floor(length | 2);
-
-    switch (random_below(draw->random, 4)) {
-    case 0: return 1 + random_below(draw->random, 63);
-    case 1: return draw->limits->page_shift;
-    default: return most - random_below(draw->random, most < 16 ? most : 16);
-    }
-}
-
 static void draw_fields(const struct draw *draw, struct op *op)
 {
     switch (op_kind_of(op)) {
@@ -486,7 +474,10 @@ static void draw_fields(const struct draw *draw, struct op *op)
     case OP_DIRTY_READ:
         draw_live_range(draw, op);
         op_set(op, FIELD_CLEAR, !random_one_in(draw->random, 4));
-        if (random_one_in(draw->random, 3)) op_set(op, FIELD_PAGE, draw_piece(draw, op_get(op, FIELD_LENGTH)));
+        if (random_one_in(draw->random, 3))
+            op_set(op, FIELD_PAGE,
+                   DRAW_OF(draw->random, SHIFT_4K, SHIFT_4K, 14, 16, 18, SHIFT_2M, 33,
+                           1 + random_below(draw->random, 63)));
         op_set(op, FIELD_UNSYNCED, random_one_in(draw->random, 8));
         break;
     case OP_INV_PAGES:

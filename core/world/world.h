@@ -27,10 +27,10 @@
  *     by a queued invalidation. Without the invalidation it is STALE. Only hits, and walks that began at a cached item,
  *     can be STALE: a fresh walk gives what is there now.
  *   - hw=off and rmp=off authorise by the tables alone.
- *   - dirty_read invalidates what it cleaned and waits; with unsynced=yes nobody does. A write through an entry that the
- *     IOTLB holds then marks nothing, and the next dirty_read does not see it: expected, as pt.h says it may be.
- *   - Its bitmap begins at the piece that holds the first byte of the range, and has at most 2^18 bits: what lies beyond
- *     is cleaned, counted in dirty= and in no bit.
+ *   - dirty_read invalidates what it cleaned and waits; with unsynced=yes nobody does. A write through an entry that
+ * the IOTLB holds then marks nothing, and the next dirty_read does not see it: expected, as pt.h says it may be.
+ *   - Its bitmap begins at the piece that holds the first byte of the range, and has at most 2^18 bits: what lies
+ * beyond is cleaned, counted in dirty= and in no bit.
  *   - A DMA of dev1 is skipped where S2 puts guest tables over the host's or over each other: hardware would mark items
  *     of the wrong table. Elsewhere out of place, it is done and not predicted (world_totals.unpredicted).
  *
@@ -59,10 +59,10 @@ struct world;
 /* What an op did. Which fields mean something depends on the op; world_print_outcome knows. */
 struct world_outcome {
     enum op_kind kind;
-    int error;           /* 0 or -errno: map, cut, dirty_read, ... */
-    uint64_t bytes;      /* map: mapped; unmap: removed; dirty_read: dirty bytes */
-    uint64_t leaves;     /* leaves written or removed, dirty leaves */
-    uint64_t bits;       /* dirty_read with page=: set in the bitmap */
+    int error;       /* 0 or -errno: map, cut, dirty_read, ... */
+    uint64_t bytes;  /* map: mapped; unmap: removed; dirty_read: dirty bytes */
+    uint64_t leaves; /* leaves written or removed, dirty leaves */
+    uint64_t bits;   /* dirty_read with page=: set in the bitmap */
     bool has_bits;
     unsigned freed;      /* table pages freed by syncs during the op */
     enum rmp_result rmp; /* RMP ops */
