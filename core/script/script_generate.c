@@ -475,9 +475,7 @@ static void draw_fields(const struct draw *draw, struct op *op)
         draw_live_range(draw, op);
         op_set(op, FIELD_CLEAR, !random_one_in(draw->random, 4));
         if (random_one_in(draw->random, 3))
-            op_set(op, FIELD_PAGE,
-                   DRAW_OF(draw->random, SHIFT_4K, SHIFT_4K, 14, 16, 18, SHIFT_2M, 33,
-                           1 + random_below(draw->random, 63)));
+            op_set(op, FIELD_PAGE, DRAW_OF(draw->random, SHIFT_4K, SHIFT_4K, 4, 11, 14, 16, 18, SHIFT_2M, 33, 63));
         op_set(op, FIELD_UNSYNCED, random_one_in(draw->random, 8));
         break;
     case OP_INV_PAGES:
