@@ -40,7 +40,7 @@ static struct pt_gather read_dirty(struct fixture *f, struct range range, unsign
     if (flags & PT_DIRTY_NO_CLEAR) {
         assert_false(pt_gather_has_range(&gather));
         assert_int_equal(f->flushes, 0);
-    } else if (reports) { /* each leaf is written back, as one piece */
+    } else if (reports) { /* one item of each leaf is dirty: that one is written back */
         assert_int_equal(f->flushes, f->pt.features & PT_DMA_INCOHERENT ? reports->count : 0);
     }
     return gather;

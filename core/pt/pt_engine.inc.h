@@ -211,10 +211,11 @@ static void clean_items(struct pt *pt, pt_item_t *items, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         uint64_t item = pt_sync_load(&items[i]);
 
-        while (FMT(is_dirty)(item) && !pt_sync_exchange(&items[i], &item, FMT(clear_dirty)(item))) {
+        if (!FMT(is_dirty)(item)) continue;
+        while (!pt_sync_exchange(&items[i], &item, FMT(clear_dirty)(item))) {
         }
+        if (is_incoherent(pt)) flush(pt, &items[i], 0, 1);
     }
-    if (is_incoherent(pt)) flush(pt, items, 0, count);
 }
 
 static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
