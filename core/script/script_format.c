@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "script/op_table.h"
 
 #include <string.h>
 
@@ -160,11 +161,10 @@ static bool is_amd(const struct script_format *format)
 void script_format_draw(struct random *random, struct op *world)
 {
     const struct script_format *format;
-    unsigned count = 0;
 
-    while (op_format_name(count)) count++;
     /* amdv1 has the most to it: growing tops, runs of every size, the RMP. */
-    op_set(world, FIELD_FORMAT, random_one_in(random, 3) ? 0 : random_below(random, count));
+    op_set(world, FIELD_FORMAT,
+           random_one_in(random, 3) ? 0 : random_below(random, op_field_row(FIELD_FORMAT)->max + 1));
     format = script_format_of(world);
     op_set(world, FIELD_RMP, 0);
     if (format->draw) format->draw(random, world);
