@@ -115,6 +115,8 @@ enum op_field {
     FIELD_NON_SECURE,      /* default no */
     FIELD_FWB,             /* default no */
     FIELD_IO_PGTABLE,      /* default no */
+    FIELD_INCOHERENT,      /* default no */
+    FIELD_WRITEBACK,       /* 0 (default) .. 255 */
     OP_FIELD_COUNT,
 };
 

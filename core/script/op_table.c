@@ -127,6 +127,10 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                     "armv8 stage 2: memory types as FEAT_S2FWB reads them" },
     [FIELD_IO_PGTABLE] = { "io_pgtable", 0, 48, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
                            "armv8 as io-pgtable-arm, reading (a) of formats/armv8.h; contiguous=no is implied" },
+    [FIELD_INCOHERENT] = { "incoherent", 0, 44, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                           "walkers do not snoop: they see what was flushed; x86_64, vtdss, armv8, fake" },
+    [FIELD_WRITEBACK] = { "writeback", 0, 49, 8, 0, FORM_NUMBER, 0, 255, 0, NULL,
+                          "incoherent: seed of lines that caches write back by themselves; 0 = none" },
 };
 
 #define NEED(field) (OP_REQUIRED | (field))
@@ -135,7 +139,7 @@ static const struct op_spec op_specs[] = {
     { "world",
       "the machine; first op of a script, at most one",
       OP_WORLD,
-      32,
+      34,
       { FIELD_FORMAT,
         FIELD_HW,
         FIELD_POLICY,
@@ -167,7 +171,9 @@ static const struct op_spec op_specs[] = {
         FIELD_UPPER_HALF,
         FIELD_NON_SECURE,
         FIELD_FWB,
-        FIELD_IO_PGTABLE } },
+        FIELD_IO_PGTABLE,
+        FIELD_INCOHERENT,
+        FIELD_WRITEBACK } },
     { "map",
       "pt_map_range",
       OP_MAP,

@@ -158,6 +158,11 @@ static bool is_amd(const struct script_format *format)
     return strcmp(format->name, "amdv1") == 0 || strcmp(format->name, "x86_64") == 0;
 }
 
+static bool can_be_incoherent(const struct script_format *format)
+{
+    return strcmp(format->name, "amdv1") != 0 && strncmp(format->name, "riscv64", 7) != 0;
+}
+
 void script_format_draw(struct random *random, struct op *world)
 {
     const struct script_format *format;
@@ -168,6 +173,10 @@ void script_format_draw(struct random *random, struct op *world)
     format = script_format_of(world);
     op_set(world, FIELD_RMP, 0);
     if (format->draw) format->draw(random, world);
+    if (can_be_incoherent(format) && random_one_in(random, 3)) {
+        op_set(world, FIELD_INCOHERENT, 1);
+        op_set(world, FIELD_WRITEBACK, random_below(random, 256));
+    }
     if (random_one_in(random, 8)) op_set(world, FIELD_S1, s1_above(format));
 }
 
@@ -206,5 +215,8 @@ void script_format_settle(struct op *world)
     if (!is_amdv1 && strcmp(format->name, "vtdss") != 0) op_set(world, FIELD_FORCE_COHERENCE, PRIVATE_DEFAULT);
     if (op_get(world, FIELD_OA_BITS) > format->oa_bits) op_set(world, FIELD_OA_BITS, 0);
     settle_arm(world, is_arm, format->s1[0]);
+    if (!can_be_incoherent(format)) op_set(world, FIELD_INCOHERENT, 0);
+    if (op_get(world, FIELD_INCOHERENT)) op_set(world, FIELD_HARDWARE_DIRTY, 0);
+    if (!op_get(world, FIELD_INCOHERENT)) op_set(world, FIELD_WRITEBACK, 0);
     if (script_format_sizes(format, world) == 0) op_set(world, FIELD_PAGE_SIZES, 0);
 }

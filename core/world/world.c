@@ -18,6 +18,8 @@ struct world *world_new(void)
     physmem_init(&world->memory, 0);
     table_pool_init(&world->pool, 0, WORLD_POOL_PAGES_MAX);
     table_pool_init(&world->s1_pool, 0, WORLD_S1_PAGES);
+    device_view_init(&world->views[0], &world->pool);
+    device_view_init(&world->views[1], &world->s1_pool);
     return world;
 }
 
@@ -36,6 +38,10 @@ void world_free(struct world *world)
     world->pool.page_count = WORLD_POOL_PAGES_MAX; /* what was reserved */
     table_pool_destroy(&world->pool);
     table_pool_destroy(&world->s1_pool);
+    for (unsigned i = 0; i < 2; i++) {
+        world->views[i].image.page_count = i ? WORLD_S1_PAGES : WORLD_POOL_PAGES_MAX;
+        device_view_destroy(&world->views[i]);
+    }
     free(world);
 }
 
@@ -133,6 +139,7 @@ static struct host_config host_config_of(const struct world *world, const struct
     if (!flag(op, FIELD_CONTIGUOUS)) set_feature(pt, PT_NAPOT_64K | PT_CONTIGUOUS, false);
     set_feature(pt, PT_FORCE_WRITEABLE, flag(op, FIELD_FORCE_WRITEABLE));
     set_feature(pt, PT_HARDWARE_DIRTY, flag(op, FIELD_HARDWARE_DIRTY));
+    set_feature(pt, PT_DMA_INCOHERENT, flag(op, FIELD_INCOHERENT));
     set_feature(pt, PT_UPPER_HALF, flag(op, FIELD_UPPER_HALF));
     set_feature(pt, PT_NON_SECURE, flag(op, FIELD_NON_SECURE));
     set_feature(pt, PT_STAGE2_FWB, flag(op, FIELD_FWB));
@@ -173,6 +180,8 @@ static const char *misfit(const struct op *op, const struct host_config *host)
     if (host->pt.c_bit && host->pt.c_bit < 32) return "c_bit= is below 32: memory would reach it";
     if (host->pt.c_bit && host->pt.oa_bits > host->pt.c_bit) return "oa_bits= reaches c_bit=";
     if (memory + pool > bit(limit_bits)) return "memory= and pool= reach the C-bit or 2^52";
+    if (flag(op, FIELD_INCOHERENT) && flag(op, FIELD_HARDWARE_DIRTY))
+        return "hardware_dirty= needs walkers that snoop: incoherent=no";
     if (!flag(op, FIELD_S1)) return NULL;
     if (!is_pair(op_s1_name((unsigned)op_get(op, FIELD_S1)), host->engine->format))
         return "no hardware walks that s1= above that format=";
@@ -203,13 +212,16 @@ static void begin_memory(struct world *world, const struct op *op)
     world->pool.base = memory;
     world->pool.page_count = (uint32_t)(pool >> POOL_PAGE_SHIFT);
     physmem_reset(&world->memory, memory);
-    physmem_attach(&world->memory, hpa(memory), &world->pool);
+    world_device_begin(world);
+    physmem_attach(&world->memory, hpa(memory), world->is_incoherent ? &world->views[0].image : &world->pool);
     world->s1_tables = op_get(op, FIELD_S1_TABLES);
     world->s1_backing = op_get(op, FIELD_S1_BACKING);
     if (world->has_s1) {
         table_pool_reset(&world->s1_pool);
         world->s1_pool.base = world->s1_tables;
-        physmem_attach(&world->memory, hpa(world->s1_backing), &world->s1_pool);
+        if (world->is_incoherent) device_view_reset(&world->views[1], op_get(op, FIELD_WRITEBACK) << 32 | 1 << 24);
+        physmem_attach(&world->memory, hpa(world->s1_backing),
+                       world->is_incoherent ? &world->views[1].image : &world->s1_pool);
     }
     ownership_reset(&world->ownership, covered);
     if (!world->has_rmp) return;
@@ -304,7 +316,7 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
         .oa_bits = config->oa_bits,
         .c_bit_mask = table->c_bit_mask,
         .sign_extend = config->features & PT_SIGN_EXTEND,
-        .set_accessed_dirty = true,
+        .set_accessed_dirty = !world->is_incoherent,
         .upper_half = config->features & PT_UPPER_HALF,
         .forces_write_back = config->features & PT_STAGE2_FWB,
     };
@@ -343,6 +355,7 @@ static int begin_tables(struct world *world, struct host_config *host)
         const struct engine *guest = engine_find(op_s1_name((unsigned)op_get(&world->world_op, FIELD_S1)));
         struct pt_config config = engine_default_config(guest);
 
+        set_feature(&config, PT_DMA_INCOHERENT, world->is_incoherent);
         error = begin_table(world, WORLD_S1_TABLE, guest, &config);
     }
     return error;

@@ -69,6 +69,7 @@ static void check_table(struct world_table *table)
     if (info.top.value != table->walk.root || info.top_level != table->walk.top_level)
         world_differ(table->world, "the engine's top is not the one the hardware was told of\n");
     world_check_gather(table);
+    world_device_check(table);
     if (!report.violations) check_ranges(table);
 }
 

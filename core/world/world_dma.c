@@ -245,6 +245,7 @@ static bool may_serve_writes(const struct dma *dma, const struct iommu_outcome *
     struct oracle_leaf leaf;
 
     if (dma->access.is_write || !oracle_reads_dirty(&dma->s2->oracle.config)) return true;
+    if (!dma->s2->walk.set_accessed_dirty) return true;
     if (may_be_old(dma, got, gpa)) return true;
     if (dma->s1 && got->from_walk_cache && dma->s1->leftovers.count > 0) return true;
     return !oracle_find(&dma->s2->oracle, gpa, &leaf) || leaf.dirty;
@@ -299,7 +300,7 @@ static void follow_dirty(struct dma *dma, const struct iommu_outcome *got, uint6
     struct oracle_table *oracle = &dma->s2->oracle;
     struct oracle_leaf leaf;
 
-    if (!dma->access.is_write || !oracle_reads_dirty(&oracle->config)) return;
+    if (!dma->access.is_write || !oracle_reads_dirty(&oracle->config) || !dma->s2->walk.set_accessed_dirty) return;
     if (may_lead_elsewhere(dma, got)) {
         world_adopt_dirty(dma->s2);
         return;

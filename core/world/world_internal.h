@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/bits.h"
+#include "base/device_view.h"
 #include "oracle/fills.h"
 #include "oracle/leftovers.h"
 #include "oracle/oracle.h"
@@ -67,13 +68,24 @@ struct world_command {
     struct fills_range range;
 };
 
+/* A table item that another thread has stored and not flushed yet (world_device.c). */
+struct world_half_done {
+    struct world_table *table; /* NULL: none */
+    uint64_t address;
+    uint64_t bare, item; /* without the bit, as it is, and as it will be */
+};
+
 struct world {
     struct physmem memory;
     struct table_pool pool, s1_pool;
     struct rmp *rmp;     /* NULL until one is needed */
     struct iommu *iommu; /* NULL until the first world_begin */
     bool has_rmp, has_s1;
-    bool checks_owner; /* there is an RMP and the hardware looks at it */
+    bool is_incoherent;
+    struct device_view views[2]; /* of pool and s1_pool; made for the first incoherent world */
+    struct world_half_done half_done;
+    uint64_t device_events; /* of the op that runs */
+    bool checks_owner;      /* there is an RMP and the hardware looks at it */
     uint64_t s1_tables, s1_backing;
     struct world_table tables[WORLD_TABLES];
     struct ownership ownership;
@@ -141,6 +153,13 @@ void world_do_cut(struct world *world, const struct op *op, struct world_outcome
 
 /* world_dirty.c */
 void world_do_dirty_read(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* world_device.c: walkers that do not snoop */
+void world_device_begin(struct world *world);
+void world_device_begin_op(struct world *world);
+void world_device_end_op(struct world *world);
+void world_device_check(struct world_table *table);
+void world_on_flush(void *context, hpa_t at, unsigned offset, unsigned length);
 
 /* world_resize.c */
 void world_do_resize(struct world *world, const struct op *op, struct world_outcome *outcome);

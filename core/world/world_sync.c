@@ -186,7 +186,7 @@ static void on_top_changed(void *context, hpa_t top, unsigned level)
     iommu_set_root(table->world->iommu, table->domain, table->is_s1, told, level);
 }
 
-const struct pt_hooks world_hooks = { .sync = on_sync, .top_changed = on_top_changed };
+const struct pt_hooks world_hooks = { .sync = on_sync, .top_changed = on_top_changed, .flush = world_on_flush };
 
 /* ---- gathers ----------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,8 @@ static bool read_elsewhere(void *context, uint64_t address, uint64_t *value)
 /* The table's pool is read directly, whatever else is memory through physmem. S2 is not asked about guest tables. */
 void world_aim_walks(struct world_table *table)
 {
-    const struct table_pool *pool = table->pt.pool;
+    const struct table_pool *pool =
+        table->world->is_incoherent ? &table->world->views[table->is_s1].image : table->pt.pool;
 
     table->walk_memory = (struct iommu_memory){ .read = read_elsewhere,
                                                 .context = table,
