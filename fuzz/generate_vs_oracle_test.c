@@ -4,7 +4,7 @@
  */
 #include "base/test_main.h"
 #include "script/script.h"
-#include "world/world.h"
+#include "world/world_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -137,6 +137,159 @@ static void every_format_does_what_the_oracle_says_on_drawn_scripts(void **state
     recorder_print(&recorders, "oracle", NUMBER_CALLS, stdout);
 }
 
+/* ---- what drawn scripts seldom come to --------------------------------------------------------------------------- */
+
+enum { PAGES = 128, ROUNDS = 8 };
+
+static struct op on_range(enum op_kind kind, uint64_t start, uint64_t length)
+{
+    struct op op = op_make(kind);
+
+    op_set(&op, FIELD_INPUT, start);
+    op_set(&op, FIELD_LENGTH, length);
+    return op;
+}
+
+static void apply(struct run *run, struct op op)
+{
+    struct world_outcome outcome;
+
+    world_apply(run->world, &op, &outcome);
+    assert_false(outcome.is_skipped);
+    run->ops = &op;
+    run->count = 1;
+    expect_no_difference(run, 0);
+}
+
+static void apply_resize(struct run *run, uint64_t start, uint64_t length, unsigned shift)
+{
+    struct op op = on_range(OP_RESIZE, start, length);
+
+    op_set(&op, FIELD_MAX, shift);
+    apply(run, op);
+}
+
+static void apply_map(struct run *run, uint64_t start, uint64_t target, uint64_t length)
+{
+    struct op op = on_range(OP_MAP, start, length);
+
+    op_set(&op, FIELD_HPA, target);
+    apply(run, op);
+}
+
+/* As the oracle says, mapped or not; a later dirty_read compares what became of it. */
+static void set_dirty(struct world *world, uint64_t address)
+{
+    struct world_table *table = &world->tables[0];
+    const int expected = oracle_set_dirty_predict(&table->oracle, address);
+
+    assert_int_equal(pt_set_dirty(&table->pt, iova(address)), expected);
+    if (!expected) oracle_set_dirty(&table->oracle, address, true);
+}
+
+static unsigned flushes;
+
+static void count_flush(void *context, hpa_t table, unsigned offset, unsigned length)
+{
+    (void)context, (void)table, (void)offset, (void)length;
+    flushes++;
+}
+
+/* The table of domain 0 again, as no world can have it: hardware does not snoop, and the top may grow. */
+static void vary(struct world *world)
+{
+    static struct pt_hooks hooks;
+    struct world_table *table = &world->tables[0];
+    const struct engine *engine = table->pt.engine;
+    struct pt_config config = engine_default_config(engine);
+    struct oracle_config oracle = table->oracle.config;
+    struct pt_info info;
+
+    hooks = world_hooks;
+    hooks.flush = count_flush;
+    config.pool = &world->pool;
+    config.hooks = &hooks;
+    config.context = table;
+    config.features |= engine->features & PT_DMA_INCOHERENT;
+    if (engine->features & PT_DYNAMIC_TOP && !(config.features & PT_DYNAMIC_TOP)) {
+        config.features |= PT_DYNAMIC_TOP;
+        oracle.va_bits = config.va_bits = engine->va_bits_max;
+        oracle.top_level = config.top_level = 1;
+        oracle.grows = true;
+    }
+    pt_deinit(&table->pt);
+    assert_int_equal(pt_init(&table->pt, engine, &config), 0);
+    pt_get_info(&table->pt, &info);
+    table->walk.root = info.top.value;
+    table->walk.top_level = info.top_level;
+    table->walk.va_bits = info.va_bits;
+    oracle_table_free(&table->oracle);
+    oracle_table_init(&table->oracle, &oracle);
+}
+
+/* A leaf of 2M and back, pages that are one, dirtiness in between. */
+static void play_round(struct run *run, uint64_t start)
+{
+    const unsigned granule = run->world->tables[0].pt.engine->geometry.granule_shift;
+    const uint64_t pages = start + bit(SHIFT_1G);
+
+    apply_map(run, start, start, bit(22));
+    set_dirty(run->world, start + bit(SHIFT_2M) + bit(granule));
+    set_dirty(run->world, pages);
+    apply_resize(run, start, bit(22), granule);
+    apply(run, on_range(OP_DIRTY_READ, start, bit(22)));
+    set_dirty(run->world, start + 3 * bit(granule));
+    apply_resize(run, start, bit(22), SHIFT_2M);
+    for (unsigned i = 0; i < PAGES; i++) apply_map(run, pages + (i << granule), pages + (i << granule), bit(granule));
+    set_dirty(run->world, pages + bit(granule));
+    apply_resize(run, pages, (uint64_t)PAGES << granule, SHIFT_1G);
+    apply(run, on_range(OP_DIRTY_READ, start, bit(31)));
+    apply(run, on_range(OP_UNMAP, start, bit(22)));
+    world_check(run->world);
+}
+
+enum beside { PLAIN, MARKED, VARIED, BESIDES };
+
+/* False: the format has no such world. */
+static bool begin_beside(struct world *world, unsigned format, enum beside beside)
+{
+    struct op op = op_make(OP_WORLD);
+    char message[256];
+
+    op_set(&op, FIELD_FORMAT, format);
+    op_set(&op, FIELD_HARDWARE_DIRTY, beside == MARKED);
+    op_set(&op, FIELD_RMP, 0);
+    if (world_begin(world, &op, message, sizeof(message)) != 0) return false;
+    if (beside == VARIED) vary(world);
+    if (getenv("MAPPROOF_RAN")) world_record(world, &recorders);
+    return true;
+}
+
+static void every_format_splits_merges_and_marks_as_the_oracle_says(void **state)
+{
+    struct run run = { .world = world_new() };
+
+    (void)state;
+    for (unsigned format = 0; op_format_name(format); format++) {
+        unsigned played = 0, incoherent = 0;
+
+        for (unsigned round = 0; round < ROUNDS * BESIDES; round++) {
+            const struct pt *pt = &run.world->tables[0].pt;
+
+            if (!begin_beside(run.world, format, (enum beside)(round % BESIDES))) continue;
+            flushes = 0;
+            play_round(&run, (1 + round / BESIDES) * bit(33));
+            played++;
+            incoherent += flushes > 0;
+            assert_int_equal(flushes > 0, (pt->features & PT_DMA_INCOHERENT) != 0);
+        }
+        assert_true(played >= 2 * ROUNDS);
+        assert_int_equal(incoherent, engine_find(op_format_name(format))->features & PT_DMA_INCOHERENT ? ROUNDS : 0);
+    }
+    recorder_print(&recorders, "oracle", NUMBER_CALLS, stdout);
+    world_free(run.world);
+}
+
 static void vector_engines_do_the_same_as_general_ones(void **state)
 {
     (void)state;
@@ -195,6 +348,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_does_what_the_oracle_says_on_drawn_scripts),
+        cmocka_unit_test(every_format_splits_merges_and_marks_as_the_oracle_says),
         cmocka_unit_test(vector_engines_do_the_same_as_general_ones),
         cmocka_unit_test(same_seeds_give_the_same_outcomes_and_table_bytes_whatever_ran_before),
         cmocka_unit_test(a_world_forgets_what_ran_in_it_before),
