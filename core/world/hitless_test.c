@@ -211,6 +211,27 @@ static int map_dirty_pages(struct scene *s)
     return error ? error : set_dirty(s);
 }
 
+static int map_leaf_to_grow(struct scene *s)
+{
+    const struct pt_geometry *geometry = &s->f.pt.engine->geometry;
+    struct pt_info info;
+
+    pt_get_info(&s->f.pt, &info);
+    if (!(info.features & PT_DYNAMIC_TOP) || info.top_level >= geometry->level_max) return NOT_HERE;
+    return map_leaf(s);
+}
+
+/* A page at the very end: the taller tops lead to the tables that were there. */
+static int grow_top(struct scene *s)
+{
+    const uint64_t place = align_down(kunit_last(s->config), trailing_zeros(s->granule)) - 16 * s->granule;
+    const unsigned level = s->table.top_level;
+    const int error = fixture_map(&s->f, place, 0, s->granule, RW);
+
+    if (error) return error;
+    return s->table.top_level > level || place < end_of(s) ? 0 : -EIO;
+}
+
 static const struct action actions[] = {
     { "map", NULL, map_leaf, APPEARS, false, false },
     { "map-pages", can_map_pages, map_pages, APPEARS, true, false },
@@ -229,6 +250,7 @@ static const struct action actions[] = {
     { "set-dirty", map_leaf, set_dirty, KEEPS, false, false },
     { "clear-dirty", map_dirty_leaf, clear_dirty, KEEPS, false, false },
     { "clear-dirty-pages", map_dirty_pages, clear_dirty, KEEPS, true, false },
+    { "grow-top", map_leaf_to_grow, grow_top, KEEPS, false, false },
 };
 
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
