@@ -266,10 +266,12 @@ static void add(struct bench_list *list, const struct engine *engine, const stru
     const unsigned granule_shift = bench_format_find(engine->format)->granule_shift;
     const unsigned leaf_shift = shape->is_scattered ? granule_shift : granule_shift + log2_floor(SHAPE_MANY_LEAVES);
     char size[SHAPE_NAME_BYTES];
-    struct bench_case *bench = bench_list_add(list, "%s/%s/%s_%dx%s/%s", shape->is_unmap ? "unmap" : "map",
-                                              engine->format, shape->name, shape->is_scattered ? SHAPE_MANY_LEAVES : 1,
-                                              bench_size_name(leaf_shift, size), bench_state_name(engine, false));
+    struct bench_case *bench;
 
+    if ((shape->way == WAY_LIST && !engine->map_list) || (shape->way == WAY_RANGES && !engine->unmap_ranges)) return;
+    bench = bench_list_add(list, "%s/%s/%s_%dx%s/%s", shape->is_unmap ? "unmap" : "map", engine->format, shape->name,
+                           shape->is_scattered ? SHAPE_MANY_LEAVES : 1, bench_size_name(leaf_shift, size),
+                           bench_state_name(engine, false));
     bench->family = &batches;
     bench->engine = engine;
     bench->shape = shape;

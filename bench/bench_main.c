@@ -1,9 +1,10 @@
 /* mapproof-bench: choose cases by name, then measure them, count them or list them. */
 #include "bench.h"
 #include "bench_options.h"
+#include "bench_table.h"
 
 #include "base/check.h"
-#include "pt/engine.h"
+#include "cli/plugin_guard.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -70,6 +71,7 @@ static int count_case(const struct bench_list *list, const struct bench_options 
         fprintf(stderr, "mapproof-bench: no case is named '%s' (see --list)\n", options->count_case);
         return BENCH_CANNOT_RUN;
     }
+    plugin_guard_place(bench->name);
     session = bench_session_open(bench, message);
     if (!session) {
         fprintf(stderr, "mapproof-bench: %s: %s\n", bench->name, message);
@@ -97,8 +99,7 @@ static void add_context(void)
     bench_google_context("mapproof_compiler", COMPILER);
     bench_google_context("mapproof_flags", MAPPROOF_BUILD_FLAGS);
     text[0] = '\0';
-    for (unsigned i = 0; (engine = engine_at(i)); i++) {
-        if (!engine_is_usable(engine)) continue;
+    for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "", engine->name);
         CHECK(used < sizeof(text));
     }
@@ -170,9 +171,42 @@ static int main_with(const struct bench_list *list, const struct bench_options *
     return result;
 }
 
+/* --engine. False: a message stands on stderr. */
+static bool choose_engine(const struct bench_options *options, struct plugin **plugin)
+{
+    char message[PLUGIN_MESSAGE_BYTES];
+    const bool is_vector = options->engine && strcmp(options->engine, "vector") == 0;
+
+    if (!options->engine) return true;
+    if (!plugin_is_path(options->engine)) {
+        bench_choose_engines(NULL, is_vector ? BENCH_VECTOR : BENCH_GENERAL);
+        return true;
+    }
+    *plugin = plugin_open(options->engine, message);
+    if (!*plugin) {
+        fprintf(stderr, "mapproof-bench: %s\n", message);
+        return false;
+    }
+    bench_choose_engines(*plugin, BENCH_ALL);
+    plugin_guard("mapproof-bench", *plugin, options->timeout, BENCH_WRONG);
+    return true;
+}
+
+/* What a plugin did wrong beside the cases' own verification (a leak shows when its last table goes). */
+static int close_plugin(struct plugin *plugin, int result)
+{
+    if (plugin && plugin_complaint(plugin)) {
+        fprintf(stderr, "mapproof-bench: plugin %s\n", plugin_complaint(plugin));
+        if (result == BENCH_OK) result = BENCH_WRONG;
+    }
+    plugin_close(plugin);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     struct bench_options options;
+    struct plugin *plugin = NULL;
     struct bench_list list;
     int result = BENCH_CANNOT_RUN;
 
@@ -180,10 +214,11 @@ int main(int argc, char **argv)
         if (options.mode == BENCH_HELP) {
             bench_options_help(argv[0]);
             result = BENCH_OK;
-        } else {
+        } else if (choose_engine(&options, &plugin)) {
             bench_list_all(&list);
             result = main_with(&list, &options);
             bench_list_free(&list);
+            result = close_plugin(plugin, result);
         }
     }
     bench_options_free(&options);

@@ -1,11 +1,14 @@
 #include "bench_options.h"
 
 #include "base/check.h"
+#include "pt/pt_plugin_host.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { TIMEOUT = 60 };
 
 enum value_kind { VALUE_BOOL, VALUE_NUMBER, VALUE_COUNT, VALUE_TEXT, VALUE_FORMAT, VALUE_JSON, VALUE_UNIT };
 
@@ -120,6 +123,22 @@ static bool set_count(struct bench_options *options, const char *number, const c
     return true;
 }
 
+/* One of them is given. */
+static bool set_engine(struct bench_options *options, const char *engine, const char *timeout, const char *program)
+{
+    if (engine) options->engine = engine;
+    if (timeout) options->timeout = (unsigned)strtoul(timeout, NULL, 10);
+    if (engine && strcmp(engine, "general") != 0 && strcmp(engine, "vector") != 0 && !plugin_is_path(engine)) {
+        fprintf(stderr, "%s: --engine: expected general, vector or FILE.so\n", program);
+        return false;
+    }
+    if (timeout && !is_count(timeout)) {
+        fprintf(stderr, "%s: --timeout: expected a whole number of seconds\n", program);
+        return false;
+    }
+    return true;
+}
+
 static void set_filter(struct bench_options *options, const char *filter)
 {
     options->filter_excludes = filter[0] == '-';
@@ -157,13 +176,25 @@ static int take_own_flag(struct bench_options *options, const char *argument, co
 
 bool bench_options_parse(struct bench_options *options, int argc, char **argv)
 {
-    *options = (struct bench_options){ .mode = BENCH_RUN };
+    *options = (struct bench_options){ .mode = BENCH_RUN, .timeout = TIMEOUT };
     options->google_arguments = calloc((size_t)argc + 4, sizeof(char *));
     CHECK(options->google_arguments != NULL);
     options->google_arguments[options->google_count++] = argv[0];
     for (int i = 1; i < argc; i++) {
         const char *number = value_of(argv[i], "count");
+        const char *engine = value_of(argv[i], "engine");
+        const char *timeout = value_of(argv[i], "timeout");
         int taken;
+
+        if ((engine && !*engine) || (timeout && !*timeout)) { /* the value stands apart */
+            const char *next = i + 1 < argc ? argv[++i] : "";
+
+            *(engine ? &engine : &timeout) = next;
+        }
+        if (engine || timeout) {
+            if (!set_engine(options, engine, timeout, argv[0])) return false;
+            continue;
+        }
 
         if (number) {
             const bool is_apart = !*number;
@@ -197,6 +228,11 @@ void bench_options_help(const char *program)
            "  --outcomes[=TRAFFIC]       what page sizes do to an IOTLB, as tables: counted, not timed; of all "
            "traffic, or\n"
            "                             of sequential, random, strided or trace\n"
+           "  --engine general|vector|FILE.so\n"
+           "                             one build of the engine, or one from outside (core/pt/pt_plugin.h), under the "
+           "names\n"
+           "                             of the general build\n"
+           "  --timeout SECONDS          what one call of an engine from outside may take (60; 0: any time)\n"
            "  --benchmark_filter=REGEX   cases whose name matches; -REGEX: whose name does not\n"
            "  --benchmark_out=FILE       JSON, written whole or not at all\n"
            "\n"

@@ -17,6 +17,8 @@ struct bench_options {
     uint64_t count;          /* BENCH_COUNT: operations, at least 1 */
     const char *traffic;     /* BENCH_OUTCOMES: only this, or "" */
     const char *out;         /* --benchmark_out, or NULL */
+    const char *engine;      /* --engine: general, vector, or a path of a plugin; NULL: all rows of this build */
+    unsigned timeout;        /* --timeout: seconds that a call of a plugin may take, 0 = any time */
     char **google_arguments; /* what Google Benchmark gets: program name first, filter and out left out */
     int google_count;
 };

@@ -52,6 +52,7 @@ static bool fits(const struct engine *engine, const struct resize_shape *shape, 
 
     if (!has_leaf(format, shape->from) || shape->to < format->granule_shift) return false;
     if (!is_cut && !has_leaf(format, shape->to)) return false;
+    if (is_cut ? !engine->cut : !engine->resize) return false;
     return keeps_tables(format, shape, is_cut) ? engine->resizes_in_place : engine->exchanges_tables;
 }
 

@@ -10,12 +10,26 @@
 
 #define TARGET_START (UINT64_C(1) << 44) /* aligned to every leaf in use, below the 52 bits of an output address */
 
+/* Set once, before the list of cases is made. */
+static struct {
+    const struct plugin *plugin;
+    enum bench_rows rows;
+} chosen;
+
+void bench_choose_engines(const struct plugin *plugin, enum bench_rows rows)
+{
+    chosen.plugin = plugin;
+    chosen.rows = rows;
+}
+
 const struct engine *bench_engine_at(unsigned index)
 {
     const struct engine *engine;
 
+    if (chosen.plugin) return plugin_engine_at(chosen.plugin, index);
     for (unsigned row = 0; (engine = engine_at(row)); row++) {
         if (!engine_is_usable(engine)) continue;
+        if (chosen.rows != BENCH_ALL && engine->is_vector != (chosen.rows == BENCH_VECTOR)) continue;
         if (index-- == 0) return engine;
     }
     return NULL;
@@ -23,7 +37,7 @@ const struct engine *bench_engine_at(unsigned index)
 
 const char *bench_state_name(const struct engine *engine, bool is_cold)
 {
-    if (engine && engine->is_vector) return is_cold ? "cold-vector" : "warm-vector";
+    if (engine && engine->is_vector && chosen.rows == BENCH_ALL) return is_cold ? "cold-vector" : "warm-vector";
     return is_cold ? "cold" : "warm";
 }
 

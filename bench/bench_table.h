@@ -15,7 +15,7 @@
 #include "bench_shape.h"
 
 #include "base/physmem.h"
-#include "pt/engine.h"
+#include "pt/pt_plugin_host.h"
 
 enum {
     WARM_ITEM_BYTES = 24 << 10, /* three quarters of the smallest first-level cache around (32 KiB) */
@@ -73,6 +73,12 @@ struct bench_table {
 
 /* The hook of PT_DMA_INCOHERENT; `context` is the bench_table. */
 void bench_flush(void *context, hpa_t address, unsigned offset, unsigned length);
+
+enum bench_rows { BENCH_ALL, BENCH_GENERAL, BENCH_VECTOR };
+
+/* Measure the rows of this plugin (not NULL), or of one build of the built-in engine, and no others. Their cases then
+ * have the names of the general rows, so that two runs can be compared by name. BENCH_ALL: every row of this build. */
+void bench_choose_engines(const struct plugin *plugin, enum bench_rows rows);
 
 /* Rows to measure: index -> engine that this CPU runs, NULL past the end. */
 const struct engine *bench_engine_at(unsigned index);

@@ -176,7 +176,7 @@ class Flags(unittest.TestCase):
         self.assertIn(message, result.stdout + result.stderr)
 
     def test_an_unknown_flag_exits_2(self):
-        for flag in ("--benchmark_bogus=1", "--bogus", "--engine", "extra", "-h", "--benchmark_perf_counters=cycles"):
+        for flag in ("--benchmark_bogus=1", "--bogus", "--engines", "extra", "-h", "--benchmark_perf_counters=cycles"):
             self.fails(2, f"unknown argument '{flag}'", flag)
 
     def test_a_bad_value_exits_2(self):

@@ -2,9 +2,11 @@
 #define _GNU_SOURCE /* vasprintf */
 #include "findings.h"
 
+#include "fuzz_chosen.h"
+#include "fuzz_run.h"
+
 #include "base/bits.h"
 #include "base/check.h"
-#include "fuzz_run.h"
 #include "script/script.h"
 #include "world/world_words.h"
 
@@ -72,10 +74,11 @@ struct wish {
 
 static bool begin(struct world *world, const struct op *world_op)
 {
+    struct op op = *world_op; /* of a format that the engine has, since fuzz_run */
     char message[256];
 
-    world_use_engine(world, fuzz_engine_name(world_op));
-    return world_begin(world, world_op, message, sizeof(message)) == 0;
+    world_use_engine(world, fuzz_engine(&op));
+    return world_begin(world, &op, message, sizeof(message)) == 0;
 }
 
 static bool ends_in_it(void *context, const struct op *ops, size_t count)

@@ -17,10 +17,12 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/fault.h"
+#include "fuzz_chosen.h"
 #include "fuzz_end.h"
 #include "iommu/iommu.h"
 #include "pt/engine.h"
 #include "pt/pt_check.h"
+#include "pt/pt_plugin_host.h"
 #include "pt/recorder.h"
 #include "script/script.h"
 
@@ -34,7 +36,7 @@
 const enum script_theme fuzz_theme = SCRIPT_ANY;
 
 enum {
-    ROWS_MAX = 32,
+    ROWS_MAX = 64,
     LIVE_MAX = 64,
     POOL_PAGES = 1 << 16,
     UNIT_SHIFT = 16, /* the largest granule */
@@ -130,21 +132,27 @@ static bool read_nothing(void *context, uint64_t address, uint64_t *value)
     return false;
 }
 
+static void add_row(const struct engine *engine)
+{
+    CHECK(row_count < ROWS_MAX);
+    rows[row_count].engine = engine;
+    table_pool_init(&rows[row_count].pool, POOL_BASE, POOL_PAGES);
+    if (engine->features & PT_DMA_INCOHERENT) {
+        rows[row_count].seen = calloc(POOL_PAGES, POOL_PAGE_BYTES);
+        CHECK(rows[row_count].seen != NULL);
+    }
+    row_count++;
+}
+
+/* Those of a plugin (fuzz_chosen.h) beside the built-in ones. */
 static void find_rows(void)
 {
     const struct engine *engine;
 
     for (unsigned i = 0; (engine = engine_at(i)) != NULL; i++) {
-        if (!engine_is_usable(engine)) continue;
-        CHECK(row_count < ROWS_MAX);
-        rows[row_count].engine = engine;
-        table_pool_init(&rows[row_count].pool, POOL_BASE, POOL_PAGES);
-        if (engine->features & PT_DMA_INCOHERENT) {
-            rows[row_count].seen = calloc(POOL_PAGES, POOL_PAGE_BYTES);
-            CHECK(rows[row_count].seen != NULL);
-        }
-        row_count++;
+        if (engine_is_usable(engine)) add_row(engine);
     }
+    for (unsigned i = 0; fuzz_plugin() && (engine = plugin_engine_at(fuzz_plugin(), i)) != NULL; i++) add_row(engine);
 }
 
 /* Beside the default: what else the format can be. */
@@ -370,7 +378,7 @@ static void do_cut(struct run *run, const struct op *op)
     for (unsigned i = 0; i < row_count; i++) {
         const struct engine *engine = rows[i].engine;
         const int error = pt_cut(&rows[i].pt, iova(at));
-        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
+        const bool may_refuse = !engine->cut || !engine->resizes_in_place || !engine->exchanges_tables;
 
         if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "cut gives %d", error);
     }
@@ -394,7 +402,7 @@ static void resize_all(const struct run *run, uint64_t start, uint64_t length, u
     for (unsigned i = 0; i < row_count; i++) {
         const struct engine *engine = rows[i].engine;
         const int error = pt_resize_range(&rows[i].pt, iova(start), length, max_leaf);
-        const bool may_refuse = !engine->resizes_in_place || !engine->exchanges_tables;
+        const bool may_refuse = !engine->resize || !engine->resizes_in_place || !engine->exchanges_tables;
 
         if (error && !(error == -EOPNOTSUPP && may_refuse)) differ(run, &rows[i], "resize gives %d", error);
     }
@@ -508,6 +516,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_everything(&run);
     for (unsigned i = 0; i < row_count; i++) {
         pt_deinit(&rows[i].pt);
+        if (rows[i].engine->complaint && rows[i].engine->complaint(rows[i].engine))
+            differ(&run, &rows[i], "plugin %s", rows[i].engine->complaint(rows[i].engine));
         if (rows[i].pool.live_pages) differ(&run, &rows[i], "%u table pages are lost", rows[i].pool.live_pages);
     }
     fuzz_end_if_asked();

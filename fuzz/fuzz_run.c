@@ -1,6 +1,7 @@
 /* See fuzz_run.h. */
 #include "fuzz_run.h"
 
+#include "fuzz_chosen.h"
 #include "fuzz_end.h"
 
 #include "base/fault.h"
@@ -74,20 +75,6 @@ static bool checks_every_op(const struct op *ops, size_t count)
     return (hash >> 40) % CHECK_ALL_ONE_IN == 0;
 }
 
-const char *fuzz_engine_name(const struct op *world_op)
-{
-    static char name[64];
-    const char *wanted = getenv("MAPPROOF_ENGINE");
-    const char *format = op_format_name((unsigned)op_get(world_op, FIELD_FORMAT));
-
-    if (!wanted || !wanted[0]) return NULL;
-    if (strcmp(wanted, "vector") == 0) {
-        snprintf(name, sizeof(name), "%s-vector", format);
-        return name;
-    }
-    return strncmp(wanted, format, strlen(format)) == 0 ? wanted : NULL;
-}
-
 static void count_outcome(const struct world_outcome *outcome)
 {
     const bool is_table_op = outcome->kind == OP_MAP || outcome->kind == OP_UNMAP || outcome->kind == OP_CUT ||
@@ -131,6 +118,16 @@ static void run_ops(const struct op *ops, size_t count)
     }
     input.at = count - 1;
     world_check(world);
+    world_end(world);
+    abort_on_difference(&input);
+}
+
+/* A world that cannot be is not run; one that the engine should have made is a difference. */
+static void refuse_world(const struct op *ops, size_t count)
+{
+    const struct fuzz_input input = { .ops = ops, .count = count, .exec = counters.execs };
+
+    counters.worlds_refused++;
     abort_on_difference(&input);
 }
 
@@ -142,12 +139,12 @@ void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t size
 
     if (!world) start(target);
     counters.execs++;
-    world_use_engine(world, fuzz_engine_name(&ops[0]));
+    world_use_engine(world, fuzz_engine(&ops[0]));
     if (world_begin(world, &ops[0], message, sizeof(message)) == 0) {
-        if (getenv("MAPPROOF_RAN")) world_record(world, &recorders);
+        if (getenv("MAPPROOF_RAN") && !fuzz_plugin()) world_record(world, &recorders);
         run_ops(ops, count);
     } else {
-        counters.worlds_refused++;
+        refuse_world(ops, count);
     }
     fuzz_end_if_asked();
 }

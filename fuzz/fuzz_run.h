@@ -6,7 +6,7 @@
  * Counters go to stderr at the end, also of a run that libFuzzer, Ctrl-C or SIGTERM ends:
  *   mapproof: execs=N ops=N findings=N
  *
- * MAPPROOF_ENGINE names another row of core/pt/engine.h for worlds of its format; `vector` means <format>-vector.
+ * MAPPROOF_ENGINE names another engine (fuzz_chosen.h).
  */
 #pragma once
 
@@ -31,9 +31,6 @@ struct fuzz_target {
 
 /* Always the same target in one program. */
 void fuzz_run(const struct fuzz_target *target, const uint8_t *data, size_t size);
-
-/* The engine row that MAPPROOF_ENGINE names for this world, or NULL for the format's own. Valid until the next call. */
-const char *fuzz_engine_name(const struct op *world_op);
 
 /* Print what happened, below it the script, and abort: `what` is one line without newline, `details` may be NULL. */
 _Noreturn void fuzz_abort(const struct fuzz_input *input, const char *what, const char *details);

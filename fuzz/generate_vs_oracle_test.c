@@ -114,7 +114,7 @@ static struct run run_seeds(unsigned format, uint64_t first_seed, const char *en
         run.count = count;
         run.seed = seed;
         run.is_watched = seed % WATCHED_ONE_IN == 0;
-        world_use_engine(run.world, engine);
+        world_use_engine(run.world, engine ? engine_find(engine) : NULL);
         refused_worlds += !run_script(&run);
     }
     print_message("%s: %u scripts (%u worlds refused), %" PRIu64 " ops, %" PRIu64 " skipped, %" PRIu64

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "import/golden.h"
+#include "pt/pt_plugin_host.h"
 #include "world/world.h"
 
 #include <jansson.h>
@@ -23,7 +24,9 @@ struct input;
 enum replay_status { REPLAY_OK = 0, REPLAY_DIFFERS = 1, REPLAY_BAD = 2, REPLAY_STOPPED = 130 };
 
 struct replay_options {
-    const char *engine; /* NULL: by format */
+    const struct engine *engine; /* NULL: by format */
+    struct plugin *plugin;       /* an engine from outside, before `engine`; NULL: none */
+    unsigned timeout;            /* seconds that a call of the plugin may take */
     const char *json_path;
     int format, hw, policy, rmp; /* values of the world op's fields; -1: as the input says */
     bool checks_all, accepts, is_golden, explains, shows_iotlb, is_ktap, is_strict;

@@ -1,6 +1,7 @@
 /*
  * mapproof-replay --golden: the reports around golden_run_file.
  */
+#include "cli/plugin_guard.h"
 #include "cli/replay.h"
 
 #include <stdio.h>
@@ -18,8 +19,10 @@ static void print_difference(void *context, const struct golden_difference *diff
 static void print_skipped(void *context, const char *path, const char *format, uint64_t count)
 {
     const struct replay *replay = context;
-    const char *engine = replay->options.engine;
+    const struct replay_options *options = &replay->options;
+    const char *engine = options->engine ? options->engine->name : NULL;
 
+    if (options->plugin) engine = plugin_path(options->plugin);
     replay_print(replay, "%s: %llu cases of format %s skipped: %s%s\n", path, (unsigned long long)count, format,
                  engine ? "engine is " : "it is not built", engine ? engine : "");
 }
@@ -28,13 +31,20 @@ enum replay_status replay_golden(struct replay *replay, const char *path)
 {
     struct golden_totals totals = { 0 };
     struct golden_run run = {
-        .engine_name = replay->options.engine,
+        .engine = replay->options.engine,
+        .plugin = replay->options.plugin,
         .difference = print_difference,
         .skipped = print_skipped,
         .context = replay,
     };
-    const int result = golden_run_file(&run, path, &totals);
+    const char *complaint = NULL;
+    int result;
 
+    if (run.plugin) plugin_forget(replay->options.plugin);
+    plugin_guard_place(path);
+    result = golden_run_file(&run, path, &totals);
+    plugin_guard_place(NULL);
+    if (run.plugin) complaint = plugin_complaint(run.plugin);
     if (result < 0) replay_error("%s", run.message);
     replay_print(replay, "%s: %llu passed, %llu failed, %llu skipped\n", path, (unsigned long long)totals.passed,
                  (unsigned long long)totals.failed, (unsigned long long)totals.skipped);
@@ -47,5 +57,6 @@ enum replay_status replay_golden(struct replay *replay, const char *path)
     replay->golden.failed += totals.failed;
     replay->golden.skipped += totals.skipped;
     if (result < 0) return REPLAY_BAD;
-    return totals.failed > 0 ? REPLAY_DIFFERS : REPLAY_OK;
+    if (complaint) replay_print(replay, "%s: plugin %s\n", path, complaint);
+    return totals.failed > 0 || complaint ? REPLAY_DIFFERS : REPLAY_OK;
 }

@@ -2,6 +2,7 @@
  * mapproof-replay: run scripts, records, traces, layouts and golden files through engine, IOMMU model and oracle.
  */
 #define _GNU_SOURCE /* sigaction */
+#include "cli/plugin_guard.h"
 #include "cli/replay.h"
 
 #include "import/input.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 256, KNOWN_BYTES = 1024 };
+enum { MESSAGE_BYTES = 256, KNOWN_BYTES = 1024, TIMEOUT = 60, TIMEOUT_MAX = 86400 };
 
 enum option_key {
     OPTION_FORMAT = 'f',
@@ -28,6 +29,7 @@ enum option_key {
     OPTION_KTAP,
     OPTION_EXPLAIN,
     OPTION_STRICT,
+    OPTION_TIMEOUT,
 };
 
 static const struct argp_option argp_options[] = {
@@ -35,7 +37,10 @@ static const struct argp_option argp_options[] = {
     { "format", OPTION_FORMAT, "NAME", 0, "Table format instead of the input's (traces and layouts: amdv1)", 2 },
     { "hw", OPTION_HW, "NAME", 0, "Hardware variant instead of the input's", 2 },
     { "policy", OPTION_POLICY, "NAME", 0, "Host policy instead of the input's", 2 },
-    { "engine", OPTION_ENGINE, "ROW", 0, "Engine instead of the format's own, e.g. amdv1-vector", 2 },
+    { "engine", OPTION_ENGINE, "ROW|FILE.so", 0,
+      "Engine instead of the format's own: a row, e.g. amdv1-vector, or one from outside (core/pt/pt_plugin.h)", 2 },
+    { "timeout", OPTION_TIMEOUT, "SECONDS", 0, "What one call of an engine from outside may take (60; 0: any time)",
+      2 },
     { "rmp", OPTION_RMP, "on|off", 0, "RMP instead of the input's (traces and layouts: off)", 2 },
     { "check", OPTION_CHECK, "all|end", 0, "Check everything after every op, or at the end (default)", 3 },
     { "strict", OPTION_STRICT, NULL, 0, "A finding (STALE, LOSES DMA, EXPANDS) makes the exit code 1", 3 },
@@ -102,16 +107,36 @@ static bool check_everything(struct argp_state *state, const char *when)
 
 static void set_engine(struct argp_state *state, struct replay_options *options, const char *name)
 {
+    char message[PLUGIN_MESSAGE_BYTES];
+
+    plugin_close(options->plugin);
+    options->plugin = NULL;
+    options->engine = NULL;
+    if (plugin_is_path(name)) {
+        options->plugin = plugin_open(name, message);
+        if (!options->plugin) argp_failure(state, REPLAY_BAD, 0, "%s", message);
+        return;
+    }
     find_name(state, "engine", engine_name_at, name);
-    if (!engine_find(name)) argp_error(state, "engine '%s' needs a CPU with AVX", name);
-    options->engine = name;
+    options->engine = engine_find(name);
+    if (!options->engine) argp_error(state, "engine '%s' needs a CPU with AVX", name);
+}
+
+static unsigned seconds_of(struct argp_state *state, const char *text)
+{
+    char *end;
+    const unsigned long seconds = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end || seconds > TIMEOUT_MAX)
+        argp_error(state, "--timeout '%s': expected seconds, 0 to %d", text, TIMEOUT_MAX);
+    return (unsigned)seconds;
 }
 
 static void check_together(struct argp_state *state, const struct replay_options *options)
 {
     const bool overrides = options->format >= 0 || options->hw >= 0 || options->policy >= 0 || options->rmp >= 0;
 
-    if (options->accepts && (overrides || options->engine))
+    if (options->accepts && (overrides || options->engine || options->plugin))
         argp_error(state, "--accept would write the answers of another world than the script's: "
                           "no --format, --hw, --policy, --engine or --rmp with it");
     if (options->is_golden && (overrides || options->accepts))
@@ -129,6 +154,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_POLICY: options->policy = find_name(state, "policy", op_policy_name, argument); break;
     case OPTION_RMP: options->rmp = find_name(state, "rmp", rmp_name, argument); break;
     case OPTION_ENGINE: set_engine(state, options, argument); break;
+    case OPTION_TIMEOUT: options->timeout = seconds_of(state, argument); break;
     case OPTION_CHECK: options->checks_all = check_everything(state, argument); break;
     case OPTION_STRICT: options->is_strict = true; break;
     case OPTION_ACCEPT: options->accepts = true; break;
@@ -155,6 +181,23 @@ static void override(struct op *op, enum op_field field, int value)
     if (value >= 0) op_set(op, field, (uint64_t)value);
 }
 
+/* The row for the world of `op`. False: the plugin has no such format. */
+static bool choose_engine(struct replay *replay, const struct op *op, const char *place)
+{
+    const struct replay_options *options = &replay->options;
+    const char *format = op_format_name((unsigned)op_get(op, FIELD_FORMAT));
+    const struct engine *engine = options->engine;
+
+    if (options->plugin) {
+        plugin_forget(options->plugin);
+        engine = plugin_engine(options->plugin, format);
+        if (!engine) replay_error("%s: %s has no format %s", place, plugin_path(options->plugin), format);
+        if (!engine) return false;
+    }
+    world_use_engine(replay->world, engine);
+    return true;
+}
+
 bool replay_begin(struct replay *replay, struct op *op, const char *place)
 {
     const struct replay_options *options = &replay->options;
@@ -165,9 +208,10 @@ bool replay_begin(struct replay *replay, struct op *op, const char *place)
     override(op, FIELD_POLICY, options->policy);
     override(op, FIELD_RMP, options->rmp);
     if (!replay->world) replay->world = world_new();
-    world_use_engine(replay->world, options->engine);
+    if (!choose_engine(replay, op, place)) return false;
     if (world_begin(replay->world, op, message, sizeof(message)) == 0) return true;
     replay_error("%s: this world cannot be: %s", place, message);
+    if (world_difference(replay->world)) replay_error("%s", world_difference(replay->world));
     return false;
 }
 
@@ -286,7 +330,7 @@ int main(int argc, char **argv)
         NULL,
         NULL,
     };
-    struct replay replay = { .options = { .format = -1, .hw = -1, .policy = -1, .rmp = -1 } };
+    struct replay replay = { .options = { .format = -1, .hw = -1, .policy = -1, .rmp = -1, .timeout = TIMEOUT } };
     const struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART };
     struct whole_file json_file;
     enum replay_status status;
@@ -298,9 +342,12 @@ int main(int argc, char **argv)
         replay.json_files = json_array();
     }
     sigaction(SIGINT, &action, NULL);
+    if (replay.options.plugin)
+        plugin_guard("mapproof-replay", replay.options.plugin, replay.options.timeout, REPLAY_DIFFERS);
     status = replay_all(&replay);
     if (replay.json_files && !write_json(&replay, &json_file, status)) status = REPLAY_BAD;
     if (replay.world) world_free(replay.world);
+    plugin_close(replay.options.plugin);
     if (fflush(stdout) != 0) {
         replay_error("mapproof-replay: the output could not be written");
         status = worse(status, REPLAY_BAD);

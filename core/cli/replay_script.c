@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* strsep */
 #include "cli/replay.h"
 
+#include "cli/plugin_guard.h"
 #include "cli/replay_accept.h"
 #include "import/input.h"
 #include "script/script.h"
@@ -120,9 +121,12 @@ static enum replay_status run_op(struct run *run)
     const struct op *op = &run->script.ops[run->index];
     struct world_outcome outcome;
     char text[OUTCOME_BYTES];
+    char place[PLACE_BYTES];
     enum replay_status status;
 
+    if (run->replay->options.plugin) plugin_guard_place(place_of(run, place));
     world_apply(run->replay->world, op, &outcome);
+    plugin_guard_place(NULL);
     world_print_result(&outcome, text, sizeof(text));
     print_op(run, text);
     count_finding(run, &outcome);
@@ -141,6 +145,7 @@ static enum replay_status run_op(struct run *run)
 static enum replay_status finish_run(struct run *run)
 {
     if (world_check(run->replay->world) > 0) return report_difference(run, "the check of everything fails at the end");
+    if (world_end(run->replay->world) > 0) return report_difference(run, "the engine does not end cleanly");
     if (run->replay->options.is_strict && run->findings > 0) {
         replay_print(run->replay, "%s: %llu findings, and --strict allows none\n", run->path,
                      (unsigned long long)run->findings);

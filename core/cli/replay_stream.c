@@ -5,6 +5,7 @@
 #include "cli/replay.h"
 
 #include "base/bits.h"
+#include "cli/plugin_guard.h"
 #include "cli/replay_traffic.h"
 #include "import/import.h"
 #include "script/script.h"
@@ -16,6 +17,7 @@
 
 enum {
     OUTCOME_BYTES = 512,
+    PLACE_BYTES = 4352,
     PROGRESS_OPS = 4096, /* between two updates of the bar */
     PROGRESS_WIDTH = 40,
 };
@@ -174,13 +176,19 @@ static enum replay_status take_op(struct stream *stream, const struct import_op 
 static enum replay_status take_all(struct stream *stream)
 {
     enum replay_status status = REPLAY_OK;
+    char place[PLACE_BYTES];
     struct import_op op;
     int got = 0;
 
     while (status == REPLAY_OK && (got = import_next(stream->import, &op)) == 1) {
         if (replay_is_interrupted()) return REPLAY_STOPPED;
+        if (stream->replay->options.plugin) {
+            snprintf(place, sizeof(place), "%s:%llu", input_path(stream->input), (unsigned long long)op.line);
+            plugin_guard_place(place);
+        }
         status = take_op(stream, &op);
     }
+    plugin_guard_place(NULL);
     clear_progress(stream);
     if (status != REPLAY_OK) return status;
     if (got < 0) {
@@ -191,6 +199,11 @@ static enum replay_status take_all(struct stream *stream)
         replay_print(stream->replay, "%s: the check of everything fails at the end\n", input_path(stream->input));
         if (world_difference(stream->replay->world))
             replay_print_text(stream->replay, world_difference(stream->replay->world));
+        return REPLAY_DIFFERS;
+    }
+    if (world_end(stream->replay->world) > 0) {
+        replay_print(stream->replay, "%s: the engine does not end cleanly\n", input_path(stream->input));
+        replay_print_text(stream->replay, world_difference(stream->replay->world));
         return REPLAY_DIFFERS;
     }
     if (stream->replay->options.is_strict && stream->findings > 0) return REPLAY_DIFFERS;

@@ -7,6 +7,7 @@
 #include "import/golden_arm.h"
 #include "import/golden_case.h"
 #include "import/input.h"
+#include "pt/pt_plugin_host.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -81,9 +82,10 @@ static void skip_case(struct reader *reader)
 /* The engine for the case under way; NULL: none. */
 static const struct engine *engine_for(const struct reader *reader)
 {
-    const char *name = reader->run->engine_name ? reader->run->engine_name : reader->format;
-    const struct engine *engine = engine_find(name);
+    const struct golden_run *run = reader->run;
+    const struct engine *engine = run->engine ? run->engine : engine_find(reader->format);
 
+    if (run->plugin) return plugin_engine(run->plugin, reader->format);
     return engine && strcmp(engine->format, reader->format) == 0 ? engine : NULL;
 }
 

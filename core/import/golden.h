@@ -20,6 +20,9 @@ enum {
     GOLDEN_FIELDS_MAX = 64, /* of one line */
 };
 
+struct engine;
+struct plugin;
+
 struct golden_totals {
     uint64_t passed, failed, skipped; /* cases; an init line is a case */
 };
@@ -33,9 +36,10 @@ struct golden_difference {
 };
 
 struct golden_run {
-    const char *engine_name; /* row of struct engine; NULL: the row named as the file's format */
+    const struct engine *engine; /* a row; NULL: the row named as the file's format */
+    const struct plugin *plugin; /* its row of the file's format, before `engine`; NULL: none */
     void (*difference)(void *context, const struct golden_difference *difference); /* may be NULL */
-    /* `count` cases of one format were skipped, because no such engine is built (or engine_name is of another one) */
+    /* `count` cases of one format were skipped, because no such engine is built (or `engine` is of another one) */
     void (*skipped)(void *context, const char *path, const char *format, uint64_t count); /* may be NULL */
     void *context;
     char message[GOLDEN_MESSAGE_BYTES]; /* out: why the file could not be read */

@@ -1,11 +1,13 @@
 /*
- * struct engine: the op-level table. A row is one engine: a built-in format in one of its builds, or (later) an
- * adapter for an engine from outside. The host, the world, benches and tests pick a row by name and call through pt.h.
+ * struct engine: the op-level table. A row is one engine: a built-in format in one of its builds, or a
+ * format of an engine from outside (pt_plugin_host.h). The host, the world, benches and tests pick a row by name and
+ * call through pt.h.
  *
  *   amdv1, x86_64, vtdss, ...    general: no vector registers, what a kernel could use
  *   amdv1-vector, ...            user space only: 16-byte stores
  *
- * An entry that a row does not have is NULL; pt.h then answers -EOPNOTSUPP.
+ * An entry that a row does not have is NULL; pt.h then answers -EOPNOTSUPP. The three entries behind `resize` are for
+ * engines that keep state of their own; the built-in ones live in struct pt and have none of them.
  */
 #pragma once
 
@@ -65,6 +67,9 @@ struct engine {
     int (*set_dirty)(struct pt *pt, iova_t address);
     int (*cut)(struct pt *pt, iova_t at);
     int (*resize)(struct pt *pt, iova_t start, uint64_t length, uint64_t max_leaf);
+    int (*set_page_sizes)(struct pt *pt, uint64_t mask);
+    int (*enforce_coherence)(struct pt *pt);
+    const char *(*complaint)(const struct engine *engine); /* what it did wrong at a hook, or NULL (plugin_complaint) */
     void (*get_info)(const struct pt *pt, struct pt_info *info);
     void (*decode)(const struct pt *pt, uint64_t item, unsigned level, struct pt_decoded *decoded); /* cold paths */
 };

@@ -94,6 +94,7 @@ void pt_get_info(const struct pt *pt, struct pt_info *info)
 int pt_enforce_coherence(struct pt *pt)
 {
     if (!(pt->engine->features & PT_FORCE_COHERENCE)) return -EOPNOTSUPP;
+    if (pt->engine->enforce_coherence) return pt->engine->enforce_coherence(pt);
     pt->features |= PT_FORCE_COHERENCE;
     return 0;
 }
@@ -101,6 +102,7 @@ int pt_enforce_coherence(struct pt *pt)
 int pt_set_page_sizes(struct pt *pt, uint64_t mask)
 {
     if ((pt->page_sizes & mask) == 0) return -EINVAL;
+    if (pt->engine->set_page_sizes) return pt->engine->set_page_sizes(pt, mask);
     pt->page_sizes &= mask;
     return 0;
 }

@@ -23,9 +23,23 @@ struct world *world_new(void)
     return world;
 }
 
+/* Built-in tables end with their pool; one from outside has memory of its own. */
+static void end_tables(struct world *world)
+{
+    for (unsigned i = 0; i < WORLD_TABLES; i++) {
+        struct world_table *table = &world->tables[i];
+
+        if (!table->exists || !table->pt.plugin) continue;
+        table_pool_free_list(table->pt.pool, &table->gather.freed);
+        pt_deinit(&table->pt);
+        table->exists = false;
+    }
+}
+
 void world_free(struct world *world)
 {
     if (!world) return;
+    end_tables(world);
     for (unsigned i = 0; i < WORLD_TABLES; i++) {
         oracle_table_free(&world->tables[i].oracle);
         oracle_resize_free(&world->tables[i].resize);
@@ -45,12 +59,10 @@ void world_free(struct world *world)
     free(world);
 }
 
-void world_use_engine(struct world *world, const char *engine_name)
+void world_use_engine(struct world *world, const struct engine *engine)
 {
-    world->engine_name = NULL;
-    if (!engine_name) return;
-    snprintf(world->engine_buffer, sizeof(world->engine_buffer), "%s", engine_name);
-    world->engine_name = world->engine_buffer;
+    end_tables(world);
+    world->engine = engine;
 }
 
 /* ---- a new start ------------------------------------------------------------------------------------------------- */
@@ -111,8 +123,8 @@ static struct oracle_config oracle_config_of(const struct oracle_format *format,
 
 static struct host_config host_config_of(const struct world *world, const struct op *op)
 {
-    const char *name = world->engine_name ? world->engine_name : op_format_name((unsigned)op_get(op, FIELD_FORMAT));
-    struct host_config host = { .engine = engine_find(name) };
+    const char *format = op_format_name((unsigned)op_get(op, FIELD_FORMAT));
+    struct host_config host = { .engine = world->engine ? world->engine : engine_find(format) };
     const enum op_private coherence = (enum op_private)op_get(op, FIELD_FORCE_COHERENCE);
     struct pt_config *pt = &host.pt;
     unsigned default_top;
@@ -384,6 +396,7 @@ int world_begin(struct world *world, const struct op *op, char *message, size_t 
     int error;
 
     CHECK(op_kind_of(op) == OP_WORLD);
+    end_tables(world);
     begin_records(world, op);
     if (wrong) return refuse(message, size, -EINVAL, wrong);
     world->has_s1 = flag(op, FIELD_S1);
@@ -391,6 +404,7 @@ int world_begin(struct world *world, const struct op *op, char *message, size_t 
     begin_memory(world, op);
     begin_iommu(world, op);
     error = begin_tables(world, &host);
+    world_check_complaint(world);
     if (error) {
         if (size) snprintf(message, size, "the engine refuses this table: %s", strerror(-error));
         return error;
@@ -418,6 +432,14 @@ static void append_line(struct world *world, const char *format, ...)
     va_end(arguments);
 }
 
+/* What an engine from outside did wrong, or NULL. */
+static const char *complaint_of(const struct world *world)
+{
+    const struct engine *engine = world->engine;
+
+    return engine && engine->complaint ? engine->complaint(engine) : NULL;
+}
+
 /* Count it; true: it is the first, whose text is to be written. Starts the text with the op. */
 static bool is_first_difference(struct world *world)
 {
@@ -430,6 +452,8 @@ static bool is_first_difference(struct world *world)
     op_print(&world->op, &world->world_op, op);
     world->text[0] = 0;
     append_line(world, "op %" PRIu64 ": %s\n", world->op_number, op);
+    if (world->engine) append_line(world, "engine: %s\n", world->engine->name);
+    if (complaint_of(world)) append_line(world, "plugin %s\n", complaint_of(world));
     return true;
 }
 
@@ -441,6 +465,20 @@ void world_differ(struct world *world, const char *format, ...)
     va_start(arguments, format);
     append(world, format, arguments);
     va_end(arguments);
+}
+
+void world_check_complaint(struct world *world)
+{
+    if (complaint_of(world)) world_differ(world, "the engine broke the contract of pt_plugin.h\n");
+}
+
+unsigned world_end(struct world *world)
+{
+    world->problems = 0;
+    world->outcome = NULL;
+    end_tables(world);
+    world_check_complaint(world);
+    return world->problems;
 }
 
 static void append_rmp_entry(struct world *world, uint64_t address)

@@ -82,8 +82,16 @@ void world_free(struct world *world);
  */
 int world_begin(struct world *world, const struct op *op, char *message, size_t size);
 
-/* The same with another engine row than `<format>` (e.g. "amdv1-vector"); NULL = by format. Kept until changed. */
-void world_use_engine(struct world *world, const char *engine_name);
+/* The same with another engine row than `<format>` (amdv1-vector, a plugin's); NULL = by format. Kept until changed. S1
+ * tables stay with the row of their format. */
+void world_use_engine(struct world *world, const struct engine *engine);
+
+/*
+ * The end of a run of an engine from outside: its tables are destroyed as their owner would, and it must have given
+ * everything back. Nothing to do for built-in rows (their tests look there). Returns the number of problems; the first
+ * is kept as the difference. After it only world_begin, world_free, world_difference and the totals.
+ */
+unsigned world_end(struct world *world);
 
 /* Do one op (not OP_WORLD), check it, and say what happened. */
 void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome);

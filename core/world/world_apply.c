@@ -199,6 +199,7 @@ void world_apply(struct world *world, const struct op *op, struct world_outcome 
     world->totals.ops++;
     world_device_begin_op(world);
     handlers[kind](world, op, outcome);
+    world_check_complaint(world);
     world_device_end_op(world);
     if (outcome->finding != FINDING_NONE) world->totals.findings[outcome->finding]++;
     world->outcome = NULL;

@@ -98,8 +98,7 @@ struct world {
     uint32_t pasids[WORLD_PASIDS_MAX]; /* seen on devices with S1: what a driver must invalidate */
     unsigned pasid_count;
     bool pasids_overflowed;
-    const char *engine_name; /* NULL: by format; a copy in engine_buffer */
-    char engine_buffer[64];
+    const struct engine *engine; /* NULL: by format */
     uint64_t dirty_words[WORLD_DIRTY_BITS / 64];
     struct op world_op;
     struct op op; /* the one that runs, or the last */
@@ -120,6 +119,9 @@ void world_differ_at(struct world_table *table, uint64_t address, const char *fo
 
 /* The table that an op's domain= and stage= name. NULL: this world has no such table. */
 struct world_table *world_table_of(struct world *world, uint64_t domain, uint64_t stage);
+
+/* What an engine from outside did wrong during the op, if anything, becomes a difference. */
+void world_check_complaint(struct world *world);
 
 /* world_sync.c: invalidations and their record */
 extern const struct pt_hooks world_hooks;

@@ -195,7 +195,8 @@ void world_do_cut(struct world *world, const struct op *op, struct world_outcome
     bool splits;
     int expected;
 
-    if (!table) return;
+    if (table) outcome->is_skipped = !table->pt.engine->cut;
+    if (!table || outcome->is_skipped) return;
     expected = oracle_cut_predict(&table->oracle, at, &leaf, &splits);
     outcome->error = pt_cut(&table->pt, iova(at));
     if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && memory_is_out(table))) {
