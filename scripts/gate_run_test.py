@@ -53,10 +53,12 @@ unsigned pt_work(unsigned x);
 int main(int argc, char **argv)
 {
     unsigned x = 1;
+    int is_slow = 0;
+    if (strncmp(argv[1], "--engine=", 9) == 0) { is_slow = strstr(argv[1], "slow") != NULL; argv++; argc--; }
     if (strcmp(argv[1], "--list") == 0) { puts("map/one\nmap/two"); return 0; }
     if (strcmp(argv[1], "--count") == 0) {
         CALLGRIND_TOGGLE_COLLECT;
-        for (int i = 0; i < atoi(argv[2]); i++) x = pt_work(x);
+        for (int i = 0; i < atoi(argv[2]); i++) x = is_slow ? pt_work(pt_work(x)) : pt_work(x);
         CALLGRIND_TOGGLE_COLLECT;
         return x == 12345;
     }
@@ -64,7 +66,7 @@ int main(int argc, char **argv)
     printf("{ \"benchmarks\": [");
     for (int i = 0; i < 15; i++)
         printf("%s { \"run_name\": \"%s\", \"run_type\": \"iteration\", \"time_unit\": \"ns\", \"cpu_time\": %f }",
-               i ? "," : "", name, pt_ns() + getpid() % 7 * 0.05);
+               i ? "," : "", name, pt_ns() * (1 + is_slow) + getpid() % 7 * 0.05);
     puts("] }");
     return argc < 2;
 }
@@ -213,6 +215,28 @@ class RunTest(unittest.TestCase):
         self.assertEqual((found["verdict"], len(found["samples_ns"]["first"])), ("slower", 24))
         self.assertEqual(found["instructions_head"] - found["instructions_base"], 100 * 100)
         self.assertEqual([name for name in os.listdir(self.place.name) if name.startswith(".gate-")], [])
+
+    def test_two_engines_of_one_build_are_compared(self):
+        slow, path = os.path.join(self.place.name, "slow.so"), os.path.join(self.place.name, "engines.json")
+        with open(slow, "w", encoding="utf-8"):
+            pass
+        same = self.gate("--engine-a", "general", "--engine-b", "general", "start")
+        self.assertEqual(same.returncode, 0, same)
+        self.assertIn("PASS: 2 cases, 0 regressions", same.stdout)
+        result = self.gate("--engine-a", "general", "--engine-b", slow, "--json", path, "start")
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn(f"base is engine general, head is engine {slow}", result.stdout)
+        self.assertIn("FAIL: 2 cases, 2 regressions", result.stdout)
+        base = self.git("rev-parse", "start").strip()[:12]
+        again = f"repeat: scripts/gate --force --case map/one --engine-a general --engine-b {slow} {base}\n"
+        self.assertIn(again, result.stdout)
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        self.assertEqual((document["engine_base"], document["engine_head"]), ("general", slow))
+        self.assertEqual(document["base"], document["head"])
+        self.refused("go together", "--engine-a", "general", "start")
+        self.refused("two engines of one commit", "--engine-a", "general", "--engine-b", "vector", "start", "start")
+        self.refused("neither general nor vector nor a file", "--engine-a", "vax", "--engine-b", "vector", "start")
 
     def test_more_instructions_in_the_same_time_warn(self):
         result = self.gate("start", "longer")

@@ -3,7 +3,7 @@
 
 #include "base/test_main.h"
 #include "import/golden_line.h"
-#include "pt/pt.h"
+#include "pt/engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ static struct outcome run_file(const char *path, const char *engine_name)
 {
     struct outcome outcome = { 0 };
     struct golden_run run = {
-        .engine_name = engine_name,
+        .engine = engine_name ? engine_find(engine_name) : NULL,
         .difference = on_difference,
         .skipped = on_skipped,
         .context = &outcome.seen,

@@ -14,14 +14,19 @@ TOOLS = ("git", "cmake", "ninja", "objdump", "valgrind", "callgrind_annotate")
 
 
 class Side:
-    """One commit, placed and built. `name`: base or head, four letters like every other."""
+    """
+    One commit, placed and built. `name`: base or head, four letters like every other. Two engines of one build are two
+    sides of one commit: `engine` is what --engine of mapproof-bench takes, and `at` names the tree that both share.
+    """
 
-    def __init__(self, name, commit, folder):
+    def __init__(self, name, commit, folder, engine=None, at=None):
         assert len(name) == 4
         self.name = name
+        self.engine = engine
+        self.arguments = [f"--engine={engine}"] if engine else []
         self.commit = commit
-        self.tree = os.path.join(folder, name)
-        self.build = os.path.join(folder, "build-" + name)
+        self.tree = os.path.join(folder, at or name)
+        self.build = os.path.join(folder, "build-" + (at or name))
         self.program = os.path.join(self.build, "mapproof-bench")
 
 
@@ -54,6 +59,11 @@ class Workshop:
         side = Side(name, commit, self.folder)
         self.repository.place_tree(side.tree, commit)
         return side
+
+    def place_engines(self, commit, engines):
+        """A side for each engine, all in the tree and the build of base."""
+        self.repository.place_tree(os.path.join(self.folder, "base"), commit)
+        return [Side(name, commit, self.folder, engine, "base") for name, engine in zip(("base", "head"), engines)]
 
     def clean(self):
         self.repository.remove_trees(self.folder)

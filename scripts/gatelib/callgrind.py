@@ -5,10 +5,10 @@ import re
 COLLECTED = re.compile(r"Collected : ([0-9]+)")
 
 
-def command(program, case, operations, out):
+def command(program, case, operations, out, arguments=()):
     """Counts `operations` operations of a case of mapproof-bench; the profile goes to the file `out`."""
     valgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}"]
-    return valgrind + [program, "--count", str(operations), case]
+    return valgrind + [program, *arguments, "--count", str(operations), case]
 
 
 def collected(text):

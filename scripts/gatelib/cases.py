@@ -42,9 +42,9 @@ def load(path):
 
 
 def listed(side, deadline):
-    result = run([side.program, "--list"], deadline, "listing cases")
+    result = run([side.program, *side.arguments, "--list"], deadline, "listing cases")
     if result.status != 0 or not result.stdout.split():
-        raise CannotMeasure(f"{side.name}: {side.program} --list: {result.tail() or 'no cases'}")
+        raise CannotMeasure(f"{side.name}: {' '.join([side.program, *side.arguments])} --list: {result.tail() or 'no cases'}")
     return result.stdout.split()
 
 

@@ -47,7 +47,7 @@ class Counter:
     def count(self, side, case):
         """Instructions of case.operations operations; set-up and verification are not collected."""
         out = self.out_file(side, case)
-        command = callgrind.command(side.program, case.name, case.operations, out)
+        command = callgrind.command(side.program, case.name, case.operations, out, side.arguments)
         result = run(command, self.deadline, "counting instructions", environment=self.environment)
         instructions = callgrind.collected(result.stderr)
         if result.status != 0 or not instructions:

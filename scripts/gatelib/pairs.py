@@ -29,6 +29,7 @@ class Sampler:
         """ns per operation."""
         command = [
             side.program,
+            *side.arguments,
             f"--benchmark_filter=^{re.escape(case.name)}$",
             f"--benchmark_min_time={MIN_SECONDS}",
             f"--benchmark_repetitions={case.repetitions}",

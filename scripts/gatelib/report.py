@@ -60,10 +60,13 @@ def detail_lines(finding, repeat):
 def repeat_command(options, base, head, case):
     """The command that measures one case again, whatever the code comparison says."""
     words = ["scripts/gate", "--force", "--case", case.name]
+    if options.engine_a:
+        words += ["--engine-a", options.engine_a, "--engine-b", options.engine_b]
+        head = ""
     for flag, value in (("--preset", options.preset), ("--pairs", options.pairs), ("--cases", options.cases)):
         if value != options.defaults[flag]:
             words += [flag, str(value)]
-    return shlex.join(words + [base[:12], head[:12]])
+    return shlex.join(words + [commit[:12] for commit in (base, head) if commit])
 
 
 def interval_json(time):
