@@ -6,6 +6,7 @@
 #include "pt/pt_bitmap.h"
 #include "world/world_internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 /* What the reports of one call are compared with. */
