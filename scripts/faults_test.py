@@ -43,7 +43,20 @@ def sites():
             for number, line in enumerate(lines):
                 for name in re.findall(r"\bFAULT\((\w+)\)", line):
                     after = "\n".join(lines[number:number + TRIGGERED_WITHIN])
-                    found.setdefault(name, []).append((os.path.basename(folder), after))
+                    layer = os.path.relpath(folder, os.path.join(ROOT, "core")).split(os.sep)[0]
+                    found.setdefault(name, []).append((layer, after))
+    return found
+
+
+def test_cases():
+    """program -> its cmocka cases"""
+    found = {}
+    for top in ("core", "fuzz"):
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            for file in files:
+                if file.endswith("_test.c"):
+                    with open(os.path.join(folder, file), encoding="utf-8") as source:
+                        found[file[:-2]] = re.findall(r"\bcmocka_unit_test\w*\((\w+)", source.read())
     return found
 
 
@@ -60,8 +73,80 @@ class Rows(unittest.TestCase):
     def test_every_row_names_a_target_that_exists_and_says_what_is_wrong(self):
         for name, (target, text) in faults.fault_rows().items():
             with self.subTest(fault=name):
-                self.assertTrue(os.path.exists(os.path.join(ROOT, "fuzz", target + ".c")), target)
+                if target == faults.NO_TARGET:
+                    self.assertIn(name, {row["fault"] for row in faults.history_rows()})
+                else:
+                    self.assertTrue(os.path.exists(os.path.join(ROOT, "fuzz", target + ".c")), target)
                 self.assertGreater(len(text.split()), 4)
+
+
+class History(unittest.TestCase):
+    """fuzz/faults/history.txt against the tree. That what it names fails is ctest faults_history in preset faults."""
+
+    def setUp(self):
+        self.rows = faults.history_rows()
+
+    def test_every_entry_of_the_bug_history_has_a_row_in_order(self):
+        numbers = list(dict.fromkeys(row["number"] for row in self.rows))
+        expected = [str(number) for number in range(1, 45)]
+        expected.insert(expected.index("19") + 1, "19b")
+        self.assertEqual([number for number in numbers if not number.startswith("x")], expected)
+        self.assertEqual(numbers[len(expected):], [f"x{number:02}" for number in range(1, 10)])
+
+    def test_a_row_has_a_fault_and_what_catches_it_or_says_why_not(self):
+        for row in self.rows:
+            with self.subTest(row=row):
+                self.assertEqual(bool(row["fault"]), bool(row["catcher"]))
+                self.assertNotEqual(bool(row["fault"]), bool(row["reason"]))
+
+    def test_faults_and_rows_name_each_other(self):
+        named = {}
+        for row in self.rows:
+            if row["fault"]:
+                named.setdefault(row["fault"], set()).add(row["number"])
+        for name, (_, text) in faults.fault_rows().items():
+            with self.subTest(fault=name):
+                tags = re.findall(r"\[([^]]*)\]$", text)
+                numbers = {tag for tag in tags[0].split(", ") if re.fullmatch(r"x?\d+b?", tag)} if tags else set()
+                self.assertEqual(named.pop(name, set()), numbers)
+        self.assertEqual(named, {}, "no such fault")
+
+    def test_what_catches_a_fault_exists(self):
+        cases = test_cases()
+        for row in self.rows:
+            with self.subTest(row=row):
+                if row["catcher"].endswith(".ops"):
+                    self.assertTrue(os.path.exists(os.path.join(ROOT, "corpus/regress", row["catcher"])))
+                elif row["catcher"]:
+                    program, case = row["catcher"].split(":")
+                    self.assertIn(case, cases[program])
+
+    def test_every_script_of_the_history_is_named(self):
+        scripts = {file for file in os.listdir(os.path.join(ROOT, "corpus/regress")) if file.startswith("history_")}
+        self.assertEqual(scripts - {row["catcher"] for row in self.rows}, set())
+
+    def test_the_readme_has_the_table(self):
+        with open(os.path.join(ROOT, "fuzz/faults/README.md"), encoding="utf-8") as readme:
+            self.assertIn(faults.history_table(), readme.read(), "scripts/faults --table prints it")
+
+    def catches(self, *lines, status):
+        """What a catcher that prints these lines and ends so, with its fault, is taken for."""
+        with tempfile.TemporaryDirectory(prefix="mapproof-faults-") as folder:
+            program = os.path.join(folder, "some_test")
+            with open(program, "w", encoding="utf-8") as file:
+                file.write("#!/bin/sh\n[ \"$MAPPROOF_FAULT\" = PT_X ] && [ \"$1\" = a_case ] || exit 9\n")
+                file.writelines(f"echo '{line}'\n" for line in lines)
+                file.write(f"exit {status}\n")
+            os.chmod(program, 0o755)
+            return faults.catches({"catcher": "some_test:a_case", "fault": "PT_X"}, folder)[0]
+
+    def test_only_a_failure_by_the_fault_is_a_catch(self):
+        self.assertTrue(self.catches("fault PT_X reached=2 triggered=1", status=1))
+        self.assertTrue(self.catches("==1==ERROR: AddressSanitizer: SEGV", status=1))
+        self.assertFalse(self.catches("fault PT_X reached=2 triggered=1", status=0))
+        self.assertFalse(self.catches("fault PT_X reached=2 triggered=0", status=1))
+        self.assertFalse(self.catches("Killed", status=137))
+        self.assertFalse(self.catches("some_test: no test case matches 'a_case'", status=2))
 
 
 class Script(unittest.TestCase):
@@ -74,6 +159,7 @@ class Script(unittest.TestCase):
         self.assertIn("unknown fault NOPE", self.refused("NOPE"))
         self.assertIn("no such target: fuzz_nope", self.refused("--target", "fuzz_nope"))
         self.assertIn("expected at least 1", self.refused("--seconds", "0"))
+        self.assertIn("is for --quick", self.refused("--programs", "build/faults"))
 
     def test_it_lists_every_fault_with_its_target(self):
         result = run(os.path.join(HERE, "faults"), "--list")

@@ -163,6 +163,8 @@ static enum replay_status run_ops(struct run *run)
     if (!replay_begin(run->replay, &run->world, place_of(run, place))) return REPLAY_BAD;
     run->script.ops[0] = run->world;
     print_op(run, "ok");
+    if (world_difference(run->replay->world))
+        return report_difference(run, "difference: new tables against the oracle");
     status = judge(run, "ok");
     for (run->index = 1; status == REPLAY_OK && run->index < run->script.count; run->index++) {
         if (replay_is_interrupted()) return REPLAY_STOPPED;

@@ -195,7 +195,7 @@ static enum replay_status take_all(struct stream *stream)
         replay_error("%s", import_message(stream->import));
         return REPLAY_BAD;
     }
-    if (world_check(stream->replay->world) > 0) {
+    if (world_check(stream->replay->world) > 0 || world_difference(stream->replay->world)) {
         replay_print(stream->replay, "%s: the check of everything fails at the end\n", input_path(stream->input));
         if (world_difference(stream->replay->world))
             replay_print_text(stream->replay, world_difference(stream->replay->world));

@@ -2,6 +2,7 @@
 #include "pt/pt.h"
 
 #include "base/bits.h"
+#include "base/fault.h"
 #include "pt/engine.h"
 #include "pt/pt_format.h"
 #include "pt/pt_sync.h"
@@ -54,7 +55,15 @@ uint64_t pt_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt
 
 void pt_gather_sync(struct pt *pt, struct pt_gather *gather)
 {
-    if (!pt_gather_has_range(gather) && gather->freed.count == 0) return;
+    if (!pt_gather_has_range(gather) && gather->freed.count == 0) {
+        if (!FAULT(PT_SYNCS_NOTHING)) return;
+        fault_triggered();
+    }
+    if (FAULT(PT_SYNC_TELLS_NOBODY) && gather->freed.count == 0) {
+        fault_triggered();
+        *gather = pt_gather_empty();
+        return;
+    }
     if (pt->hooks && pt->hooks->sync) pt->hooks->sync(pt->context, gather->first, gather->last, gather->freed.count);
     table_pool_free_list(pt->pool, &gather->freed);
     *gather = pt_gather_empty();

@@ -44,7 +44,7 @@ static inline int check_list(const struct pt *pt, struct piece_list list, unsign
     whole->oa = list.next->target.value;
     if (!(prot & (PT_READ | PT_WRITE))) return -EINVAL;
     if (whole->oa >> pt->oa_bits) return -ERANGE;
-    error = FMT(attrs)(pt, prot, &whole->attrs);
+    error = attrs_for(pt, prot, &whole->attrs);
     if (error) return error;
     while (next_run(&list, &run)) {
         if (run.oa >> pt->oa_bits) return -ERANGE;
@@ -115,7 +115,7 @@ static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_list *aske
     }
     *mapped = run.va - start.value;
     if (is_incoherent(pt)) flush_rest(pt, &waiting);
-    if (walk.gather.freed.count > 0) pt_gather_sync(pt, &walk.gather);
+    finish_walk(pt, &walk);
     return error;
 }
 
@@ -212,8 +212,11 @@ CLEAR_INLINE uint64_t hand_over_with(struct pt *pt, const struct span *asked, st
     if (!range_is_inside(pt, walk.top_level, asked->va, clearing.last)) return 0;
     removed = hand_over_range(pt, &walk, &clearing, &removal) - asked->va;
     if (waiting) flush_rest(pt, waiting);
-    if (removed == 0) return 0;
-    report_removal(&removal);
+    if (removed == 0) return removed_nothing(gather, asked->va);
+    if (FAULT(PT_RECEIVER_MISSES_PARTIAL) && removed < asked->length)
+        fault_triggered();
+    else
+        report_removal(&removal);
     gather_removed(pt, gather, asked->va, asked->va + removed - 1, &freed);
     return removed;
 }

@@ -239,6 +239,7 @@ unsigned pt_check(const struct pt *pt, const struct pt_check_report *report)
     check_top(&check, &info);
     if (table_pool_live_tables(pt->pool) != check.tables + elsewhere)
         fail(&check, 4, &nowhere, "live tables and reachable tables differ in number");
+    if (report && report->reached) *report->reached = check.tables;
     free(check.seen);
     return check.violations;
 }

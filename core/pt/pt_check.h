@@ -24,6 +24,7 @@ struct pt_check_report {
     void (*violation)(void *context, const struct pt_violation *violation); /* NULL: count only */
     void *context;
     unsigned tables_elsewhere; /* live pages of the pool that belong to somebody else (invariant 4) */
+    uint32_t *reached;         /* NULL, or where the number of tables that the top leads to goes, itself included */
 };
 
 /* Walk everything; returns the number of violations. `report` may be NULL. */

@@ -67,10 +67,13 @@ _Static_assert(FMT(LEVEL_MAX) <= 7, "the top word has three bits for the level")
 /* Leaf sizes of every level that the table has or can grow to, with its features, below the output width (2.1). */
 static uint64_t possible_page_sizes(const struct pt *pt, unsigned top_level)
 {
-    const unsigned sizes_bits =
-        pt->features & PT_SMALL_VA ? (unsigned)min_u64(pt->oa_bits, pt->va_bits + 1u) : pt->oa_bits;
+    unsigned sizes_bits = pt->features & PT_SMALL_VA ? (unsigned)min_u64(pt->oa_bits, pt->va_bits + 1u) : pt->oa_bits;
     uint64_t sizes = 0;
 
+    if (FAULT(PT_SIZES_BEYOND_VA) && sizes_bits < pt->oa_bits) {
+        fault_triggered();
+        sizes_bits = pt->oa_bits;
+    }
     for (unsigned level = 0; level <= FMT(LEVEL_MAX); level++) {
         const bool reachable = pt->features & PT_DYNAMIC_TOP ? item_shift(level) < pt->va_bits : level <= top_level;
 
@@ -93,7 +96,10 @@ static int settle_features(struct pt *pt, unsigned top_level)
     if (pt->features & PT_DYNAMIC_TOP && !(pt->hooks && pt->hooks->top_changed)) return -EINVAL;
     if (pt->features & PT_SIGN_EXTEND && pt->features & (PT_FULL_VA | PT_DYNAMIC_TOP)) return -EINVAL;
     if (pt->features & PT_DMA_INCOHERENT && !(pt->hooks && pt->hooks->flush)) return -EINVAL;
-    if (pt->va_bits < item_shift(top_level)) return -EINVAL;
+    if (pt->va_bits < item_shift(top_level)) {
+        if (!FAULT(PT_TOP_UNDERFLOWS)) return -EINVAL;
+        fault_triggered();
+    }
     return 0;
 }
 
@@ -181,7 +187,12 @@ static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result
     unsigned shift;
     uint64_t item;
 
-    if (!range_is_inside(pt, level, address.value, address.value)) return false;
+    if (!range_is_inside(pt, level, address.value, address.value)) {
+        if (!FAULT(PT_LOOKUP_RETURNS_ERRNO)) return false;
+        fault_triggered();
+        result->value = (uint64_t)-ERANGE;
+        return true;
+    }
     item = pt_sync_load(&top.table[top_index(pt, address.value, level)]);
 #pragma GCC unroll 8
     for (unsigned at = FMT(LEVEL_MAX); at > 0; at--) { /* unrolled: each level's shifts and masks are constants */
@@ -189,6 +200,10 @@ static bool FMT(iova_to_phys)(const struct pt *pt, iova_t address, hpa_t *result
         if (!FMT(is_table)(item, at)) break;
         level = at - 1;
         item = pt_sync_load(&table_of_item(pt, item)[index_of(address.value, at - 1)]);
+    }
+    if (FAULT(PT_LOOKUP_FOLLOWS_HOLE) && item == 0 && level > 0) {
+        fault_triggered();
+        item = pt_sync_load(table_of_item(pt, item));
     }
     if (FMT(kind)(item, level) != PT_LEAF) return false;
     shift = FMT(leaf_shift)(item, level);
@@ -218,6 +233,24 @@ static void clean_items(struct pt *pt, pt_item_t *items, unsigned count)
     }
 }
 
+/* What is reported of a dirty leaf that [va, last] meets: all of it. */
+static void report_leaf(pt_dirty_report *report, void *context, const struct found *found, uint64_t va, uint64_t last)
+{
+    uint64_t start = align_down(va, found->shift);
+    uint64_t length = bit(found->shift);
+
+    if (FAULT(PT_DIRTY_RUN_ONE_SHORT) && found->count > 1) {
+        fault_triggered();
+        length -= length / found->count;
+    }
+    if (FAULT(PT_DIRTY_PART_CLEANS_ALL) && (va > start || last - start < length - 1)) {
+        fault_triggered();
+        length = min_u64(start + length - 1, last) - va + 1;
+        start = va;
+    }
+    report(context, iova(start), length);
+}
+
 static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
                                      pt_dirty_report *report, void *context, struct pt_gather *gather)
 {
@@ -235,7 +268,7 @@ static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t lengt
         const uint64_t entry_start = align_down(va, found.shift);
 
         if (found.kind == PT_LEAF && run_is_dirty(found.items, found.count)) {
-            if (report) report(context, iova(entry_start), bit(found.shift));
+            if (report) report_leaf(report, context, &found, va, last);
             if (!(flags & PT_DIRTY_NO_CLEAR)) {
                 clean_items(pt, found.items, found.count);
                 gather_add(gather, entry_start, entry_start + low_mask(found.shift));

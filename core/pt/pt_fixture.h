@@ -108,7 +108,7 @@ static void fixture_violation(void *context, const struct pt_violation *violatio
 /* Run pt_check; returns the number of violations, counted by number in f->seen. */
 static inline unsigned fixture_check(struct fixture *f)
 {
-    const struct pt_check_report report = { fixture_violation, f, 0 };
+    const struct pt_check_report report = { .violation = fixture_violation, .context = f };
 
     memset(f->seen, 0, sizeof(f->seen));
     return pt_check(&f->pt, &report);

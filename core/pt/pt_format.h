@@ -47,6 +47,7 @@
 #pragma once
 
 #include "base/bits.h"
+#include "base/fault.h"
 #include "pt/engine.h"
 
 #include <errno.h>

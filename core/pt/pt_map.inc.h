@@ -8,6 +8,38 @@ struct span {
     uint64_t attrs;
 };
 
+/* The leaf sizes that a map of this span may use. */
+static inline uint64_t sizes_for(const struct pt *pt, const struct span *span)
+{
+    if (FAULT(PT_ONE_PAGE_IGNORES_SIZES) && span->length == bit(FMT(GRANULE_SHIFT)) &&
+        !(pt->page_sizes & bit(FMT(GRANULE_SHIFT)))) {
+        fault_triggered();
+        return pt->page_sizes | bit(FMT(GRANULE_SHIFT));
+    }
+    return pt->page_sizes;
+}
+
+/* The bits of a leaf that prot asks for. 0, or -errno where the format refuses prot. */
+static inline int attrs_for(const struct pt *pt, unsigned prot, uint64_t *attrs)
+{
+    int error;
+
+    if (FAULT(PT_RIGHTS_ARE_SWAPPED) && !(prot & PT_READ) != !(prot & PT_WRITE)) {
+        fault_triggered();
+        prot ^= PT_READ | PT_WRITE;
+    }
+    error = FMT(attrs)(pt, prot, attrs);
+    if (FAULT(PT_MMIO_GETS_C_BIT) && prot & PT_MMIO && pt->c_bit_mask) {
+        fault_triggered();
+        *attrs |= pt->c_bit_mask;
+    }
+    if (FAULT(PT_ATTRS_OF_32_BITS) && *attrs >> 32) {
+        fault_triggered();
+        *attrs = (uint32_t)*attrs;
+    }
+    return error;
+}
+
 /* The largest allowed size that fits the alignment of both addresses and the length; page_sizes has one. */
 static inline unsigned greedy_shift(uint64_t page_sizes, const struct span *span)
 {
@@ -60,11 +92,17 @@ static pt_item_t *build_chain(struct pt *pt, struct top old, unsigned level)
         pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
 
         if (!table) {
-            free_chain(pt, below, at - 1, old.level);
+            if (FAULT(PT_GROWTH_LEAKS_TOPS) && at - 1 > old.level)
+                fault_triggered();
+            else
+                free_chain(pt, below, at - 1, old.level);
             return NULL;
         }
-        pt_sync_store(&table[0], FMT(table_item)(pt, table_pool_address(pt->pool, below), at) |
-                                     (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
+        if (FAULT(PT_GROWTH_LOSES_OLD) && below == old.table)
+            fault_triggered();
+        else
+            pt_sync_store(&table[0], FMT(table_item)(pt, table_pool_address(pt->pool, below), at) |
+                                         (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
         if (is_incoherent(pt) && FAULT(PT_TOP_NOT_FLUSHED))
             fault_triggered();
         else if (is_incoherent(pt))
@@ -82,6 +120,16 @@ static unsigned level_needed(const struct pt *pt, unsigned level, uint64_t last,
         if (level > FMT(LEVEL_MAX) || item_shift(level) >= pt->va_bits) return FMT(LEVEL_MAX) + 1;
     }
     return level;
+}
+
+/* How hardware is told of a new top: by its address in memory. */
+static inline hpa_t root_to_tell(const pt_item_t *table, uint64_t address)
+{
+    if (FAULT(PT_TOP_BY_POINTER)) {
+        fault_triggered();
+        return hpa((uintptr_t)table);
+    }
+    return hpa(address);
 }
 
 /*
@@ -106,8 +154,16 @@ static __attribute__((noinline)) int grow_top(struct pt *pt, uint64_t last, unsi
         while (atomic_flag_test_and_set_explicit(&pt->top_lock, memory_order_acquire)) {
         }
         is_unchanged = atomic_load_explicit(&pt->top, memory_order_acquire) == old_word;
+        if (FAULT(PT_GROWTH_RACES) && !is_unchanged) {
+            fault_triggered();
+            is_unchanged = true;
+        }
+        if (FAULT(PT_GROWTH_PUBLISHED_FIRST) && is_unchanged) {
+            fault_triggered();
+            atomic_store(&pt->top, address | level);
+        }
         if (is_unchanged) {
-            pt->hooks->top_changed(pt->context, hpa(address), level);
+            pt->hooks->top_changed(pt->context, root_to_tell(table, address), level);
             atomic_store_explicit(&pt->top, address | level, memory_order_release);
         }
         atomic_flag_clear_explicit(&pt->top_lock, memory_order_release);
@@ -231,13 +287,25 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
         }
         if (!FMT(is_table)(item, walk->level)) continue;
         if (!subtree_is_empty(pt, table_of_item(pt, item), walk->level - 1)) return -EADDRINUSE;
-        pt_sync_store(&items[i], 0);
+        if (FAULT(PT_TABLE_RETIRED_FIRST)) {
+            fault_triggered();
+            retire_subtree(pt, &freed, table_of_item(pt, item), walk->level - 1);
+        }
+        if (FAULT(PT_TABLE_STAYS_LINKED))
+            fault_triggered();
+        else
+            pt_sync_store(&items[i], 0);
         if (is_incoherent(pt) && FAULT(PT_REMOVAL_NOT_FLUSHED))
             fault_triggered();
         else if (is_incoherent(pt))
             flush(pt, &items[i], 0, 1);
-        retire_subtree(pt, &freed, table_of_item(pt, item), walk->level - 1);
+        if (freed.count == 0) retire_subtree(pt, &freed, table_of_item(pt, item), walk->level - 1);
         gather_removed(pt, &walk->gather, va, va + low_mask(item_shift(walk->level)), &freed);
+    }
+    if (FAULT(PT_CLEARS_BEYOND_LEAF) && index_of(walk->va, walk->level) + count < 1u << FMT(INDEX_BITS) &&
+        FMT(is_table)(pt_sync_load(&items[count]), walk->level)) {
+        fault_triggered();
+        pt_sync_store(&items[count], 0);
     }
     return 0;
 }
@@ -317,19 +385,31 @@ flush_leaves(struct pt *pt, const struct walk *walk, struct unflushed *waiting, 
  * wait where more of the same table is likely to follow: then the caller ends with flush_rest. NULL: it does not. */
 static inline int map_some(struct pt *pt, struct walk *walk, struct span *span, struct unflushed *waiting)
 {
-    const unsigned shift = greedy_shift(pt->page_sizes, span);
+    const unsigned shift = greedy_shift(sizes_for(pt, span), span);
     const unsigned level = level_of_shift(shift);
     const uint64_t room = (low_mask(table_shift(level)) - (span->va & low_mask(table_shift(level)))) >> shift;
-    const uint64_t wanted = greedy_count(pt->page_sizes, span, shift);
+    const uint64_t wanted = greedy_count(sizes_for(pt, span), span, shift);
     unsigned leaves = (unsigned)min_u64(min_u64(wanted, room + 1), linear_leaves(span->oa, shift));
     const unsigned items_needed = leaves << (FMT(HAS_RUNS) ? shift - item_shift(level) : 0);
     int error = walk_install(pt, walk, span->va, level);
     pt_item_t *items;
+    unsigned stored;
 
     if (error) return error;
+    if (FAULT(PT_CONCATENATED_LIMITS) && level == walk->top_level &&
+        top_index(pt, span->va, level) >> FMT(INDEX_BITS)) {
+        fault_triggered();
+        span->length = 0;
+        return 0;
+    }
     items = walk_item(pt, walk, span->va, level);
+    stored = leaves;
+    if (FAULT(PT_END_INDEX_OFF_BY_ONE) && wanted > room && leaves > 1) {
+        fault_triggered();
+        stored--;
+    }
     if (__builtin_expect(pt_sync_all_empty(items, items_needed), 1))
-        store_leaves(items, span, level, shift, leaves);
+        store_leaves(items, span, level, shift, stored);
     else
         error = store_leaves_slowly(pt, walk, span, shift, &leaves);
     if (is_incoherent(pt) && leaves > 0)
@@ -340,15 +420,36 @@ static inline int map_some(struct pt *pt, struct walk *walk, struct span *span, 
     return error;
 }
 
+/* The end of a map: empty tables that it replaced are free once the hardware has forgotten them. */
+static inline void finish_walk(struct pt *pt, struct walk *walk)
+{
+    if (walk->gather.freed.count == 0) return;
+    if (FAULT(PT_REPLACES_WITHOUT_SYNC)) {
+        fault_triggered();
+        table_pool_free_list(pt->pool, &walk->gather.freed);
+        return;
+    }
+    pt_gather_sync(pt, &walk->gather);
+}
+
 /* The checks of formats.md 2.3 that come before any change, in its order; 7's clean answers for the rest. */
 static inline int check_map(const struct pt *pt, const struct span *span)
 {
     const uint64_t last = span->va + span->length - 1;
+    uint64_t ends;
 
     if (span->length == 0) return -EINVAL;
     if (last < span->va) return -EOVERFLOW;
-    if ((span->va | span->oa | span->length) & ((pt->page_sizes & -pt->page_sizes) - 1)) return -ENXIO;
-    if (span->length > bit(pt->oa_bits) - span->oa) return -ERANGE;
+    ends = span->va | span->oa | span->length;
+    if (FAULT(PT_TAIL_UNCHECKED) && span->length & low_mask(FMT(GRANULE_SHIFT))) {
+        fault_triggered();
+        ends = span->va | span->oa;
+    }
+    if (ends & ((sizes_for(pt, span) & -sizes_for(pt, span)) - 1)) return -ENXIO;
+    if (span->length > bit(pt->oa_bits) - span->oa) {
+        if (!FAULT(PT_OA_END_UNCHECKED)) return -ERANGE;
+        fault_triggered();
+    }
     if (pt->features & FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF) &&
         !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last))
         return -ERANGE;
@@ -366,7 +467,7 @@ static inline bool map_one(struct pt *pt, const struct span *span)
     unsigned shift = item_shift(level);
     pt_item_t *at;
 
-    if (!(pt->page_sizes & bit(FMT(GRANULE_SHIFT))) || is_incoherent(pt)) return false;
+    if (!(sizes_for(pt, span) & bit(FMT(GRANULE_SHIFT))) || is_incoherent(pt)) return false;
     if (!range_is_inside(pt, level, span->va, span->va)) return false;
     at = &top.table[(span->va & pt->va_mask) >> shift];
     while (level > 0) {
@@ -391,7 +492,7 @@ static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t le
     *mapped = 0;
     if (!(prot & (PT_READ | PT_WRITE))) return -EINVAL;
     if (target.value >> pt->oa_bits) return -ERANGE;
-    error = FMT(attrs)(pt, prot, &span.attrs);
+    error = attrs_for(pt, prot, &span.attrs);
     if (!error) error = check_map(pt, &span);
     if (error) return error;
     if (length == bit(FMT(GRANULE_SHIFT)) && map_one(pt, &span)) {
@@ -400,20 +501,28 @@ static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t le
     }
     walk_start(pt, &walk);
     if (!range_is_inside(pt, walk.top_level, span.va, span.va + length - 1) ||
-        level_of_shift(greedy_shift(pt->page_sizes, &span)) > walk.top_level) {
-        error = grow_top(pt, span.va + length - 1, level_of_shift(greedy_shift(pt->page_sizes, &span)));
+        level_of_shift(greedy_shift(sizes_for(pt, &span), &span)) > walk.top_level) {
+        error = grow_top(pt, span.va + length - 1, level_of_shift(greedy_shift(sizes_for(pt, &span), &span)));
         if (error) return error;
         walk_start(pt, &walk);
     }
     walk.gather = pt_gather_empty();
     do {
         error = map_some(pt, &walk, &span, NULL);
+        if (FAULT(PT_MAP_STOPS_AT_TABLE_END) && !error && span.length && is_aligned(span.va, table_shift(walk.level))) {
+            fault_triggered();
+            break;
+        }
     } while (!error && span.length > 0);
     *mapped = length - span.length;
     if (error == -ENOMEM && FAULT(PT_LOSE_MAPPED_ON_NOMEM) && *mapped) {
         *mapped = 0;
         fault_triggered();
     }
-    if (walk.gather.freed.count > 0) pt_gather_sync(pt, &walk.gather);
+    if (FAULT(PT_MAP_LOSES_ERRNO) && error) {
+        fault_triggered();
+        error = 0;
+    }
+    finish_walk(pt, &walk);
     return error;
 }

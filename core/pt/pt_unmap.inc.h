@@ -49,6 +49,10 @@ CLEAR_INLINE bool clear_leaves(struct pt *pt, struct walk *walk, uint64_t *va, c
         }
         run = 1u << (FMT(leaf_shift)(item, level) - shift);
         pt_sync_fill(at, run, 0, 0);
+        if (FAULT(PT_CLEAR_SKIPS_LAST_OF_RUN)) {
+            fault_triggered();
+            pt_sync_store(at + run - 1, item);
+        }
         at += run;
     }
     if (clearing->waiting && FAULT(PT_UNMAP_FLUSH_LATE_START) && at > first) {
@@ -86,6 +90,18 @@ CLEAR_INLINE void retire_covered(struct pt *pt, struct walk *walk, const struct 
     }
 }
 
+/* Planted: where an unmap goes on that adds the size of the largest table it just finished to where it began. */
+static inline uint64_t step_too_far(const struct walk *walk, uint64_t start, uint64_t va, uint64_t last)
+{
+    unsigned level = walk->level;
+
+    if (!is_aligned(va, table_shift(level)) || is_aligned(start, table_shift(level))) return va;
+    while (level + 1 < walk->top_level && is_aligned(va, table_shift(level + 1))) level++;
+    if (start + bit(table_shift(level)) <= va || va > last) return va;
+    fault_triggered();
+    return min_u64(start + bit(table_shift(level)), last + 1);
+}
+
 /* Clear from the start on; returns the address behind the last leaf cleared. */
 CLEAR_INLINE uint64_t clear_range(struct pt *pt, struct walk *walk, const struct clearing *clearing)
 {
@@ -95,13 +111,38 @@ CLEAR_INLINE uint64_t clear_range(struct pt *pt, struct walk *walk, const struct
         const struct found found = walk_to(pt, walk, va);
         bool is_leaf;
 
+        if (FAULT(PT_UNMAP_FORGETS_AT_HOLE) && found.kind != PT_LEAF && va > clearing->start) {
+            fault_triggered();
+            return clearing->start;
+        }
         if (found.kind != PT_LEAF) return va;
+        if (FAULT(PT_UNMAP_DESCENDS_LEAF) && walk->level > 0 && !is_aligned(va, found.shift)) {
+            fault_triggered();
+            pt_sync_load(&table_of_item(pt, pt_sync_load(found.items))[index_of(va, walk->level - 1)]);
+            return va + bit(item_shift(walk->level - 1));
+        }
         if (!is_aligned(va, found.shift)) return va; /* inside a leaf: only at the start of the call */
         is_leaf = clear_leaves(pt, walk, &va, clearing);
         walk->va = va - 1;
         if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, clearing);
+        if (FAULT(PT_UNMAP_STEPS_TOO_FAR)) /* fault_triggered() there */
+            va = step_too_far(walk, clearing->start, va, clearing->last);
         if (va - 1 >= clearing->last) return va;
     }
+}
+
+/* What an unmap answers that removed nothing: 0, and the gather is as it was. */
+static uint64_t removed_nothing(struct pt_gather *gather, uint64_t start)
+{
+    if (FAULT(PT_GATHERS_NOTHING_REMOVED)) {
+        fault_triggered();
+        gather_add(gather, start, start - 1);
+    }
+    if (FAULT(PT_UNMAP_RETURNS_ERRNO)) {
+        fault_triggered();
+        return (uint64_t)-ENOENT;
+    }
+    return 0;
 }
 
 /* `waiting` is a constant, NULL or not, in each of the two below. */
@@ -118,7 +159,7 @@ CLEAR_INLINE uint64_t unmap_with(struct pt *pt, iova_t start, uint64_t length, s
     if (!range_is_inside(pt, walk.top_level, start.value, clearing.last)) return 0;
     removed = clear_range(pt, &walk, &clearing) - start.value;
     if (waiting) flush_rest(pt, waiting);
-    if (removed == 0) return 0;
+    if (removed == 0) return removed_nothing(gather, start.value);
     if (FAULT(PT_FREE_BEFORE_SYNC) && freed.count) {
         fault_triggered();
         table_pool_free_list(pt->pool, &freed);

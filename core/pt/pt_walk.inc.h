@@ -45,22 +45,41 @@ struct top {
 
 static inline struct top load_top(const struct pt *pt)
 {
-    const uint64_t word = atomic_load_explicit(&pt->top, memory_order_acquire);
+    uint64_t word = atomic_load_explicit(&pt->top, memory_order_acquire);
+    const unsigned level = (unsigned)(word & 7);
 
-    return (struct top){ table_pool_pointer_at(pt->origin, word & ~UINT64_C(7)), (unsigned)(word & 7) };
+    if (FAULT(PT_TOP_READ_TWICE)) {
+        pt_sync_before((const pt_item_t *)(const void *)&pt->top); /* here is the window: hitless_test looks in */
+        word = atomic_load(&pt->top);
+        if ((word & 7) != level) fault_triggered();
+    }
+    return (struct top){ table_pool_pointer_at(pt->origin, word & ~UINT64_C(7)), level };
 }
 
 /* Does a table with this top decode [va, last]? Both ends must lie in one half of a sign-extended table. */
 static inline bool range_is_inside(const struct pt *pt, unsigned top_level, uint64_t va, uint64_t last)
 {
-    const unsigned decoded_bits = (unsigned)min_u64(top_shift(top_level), pt->va_bits);
+    unsigned decoded_bits = (unsigned)min_u64(top_shift(top_level), pt->va_bits);
 
+    if (FAULT(PT_RANGE_BEYOND_WIDTH) && top_shift(top_level) > pt->va_bits) {
+        fault_triggered();
+        decoded_bits = top_shift(top_level);
+    }
     if (FMT(FEATURES) & PT_SIGN_EXTEND && pt->features & PT_SIGN_EXTEND) {
         const int64_t upper = (int64_t)va >> (decoded_bits - 1);
 
+        if (FAULT(PT_HOLE_IS_CROSSED) && upper == 0 && last >> (decoded_bits - 1) == 1) {
+            fault_triggered();
+            return true;
+        }
         return (upper == 0 || upper == -1) && (int64_t)last >> (decoded_bits - 1) == upper;
     }
     if (FMT(FEATURES) & PT_UPPER_HALF && pt->features & PT_UPPER_HALF) return ~va >> decoded_bits == 0 && last >= va;
+    if (FAULT(PT_UPPER_ADDRESS_ACCEPTED) && decoded_bits == pt->va_bits && decoded_bits < 64 &&
+        ~last >> decoded_bits == 0) {
+        fault_triggered();
+        return true;
+    }
     return decoded_bits >= 64 || last >> decoded_bits == 0;
 }
 
@@ -212,7 +231,16 @@ static inline void gather_removed(struct pt *pt, struct pt_gather *gather, uint6
                                   struct table_list *freed)
 {
     if (pt->features & PT_FLUSH_RANGE_NO_GAPS && gather_is_disjoint(gather, first, last)) pt_gather_sync(pt, gather);
-    gather_add(gather, first, last);
+    if (FAULT(PT_NO_GAPS_GATHERS_NOTHING) && pt->features & PT_FLUSH_RANGE_NO_GAPS)
+        fault_triggered();
+    else
+        gather_add(gather, first, last);
+    if (FAULT(PT_LIST_SPLICED_TWICE) && freed->count) {
+        struct table_list again = *freed;
+
+        fault_triggered();
+        table_pool_splice(pt->pool, &gather->freed, &again);
+    }
     table_pool_splice(pt->pool, &gather->freed, freed);
 }
 

@@ -108,7 +108,7 @@ static uint64_t draw_far_input(const struct draw *draw, unsigned shift)
 
 /*
  * An input address not taken from a live range, at a multiple of 2^shift: mostly in the same region as one, so that
- * scripts fill few tables (whole-tree checks cost by the table) and meet in them.
+ * scripts fill few tables (whole-tree checks cost by the table) and meet in them. Far away, growth may lack memory.
  */
 static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
 {
@@ -117,7 +117,7 @@ static uint64_t draw_cold_input(const struct draw *draw, unsigned shift)
     uint64_t address;
     unsigned region;
 
-    if (!live || !draw_percent(draw->random, NEAR_REGION_PERCENT)) {
+    if (!live || draw->context->is_limited || !draw_percent(draw->random, NEAR_REGION_PERCENT)) {
         address = draw_far_input(draw, shift);
     } else {
         region = regions[random_below(draw->random, sizeof(regions))];
@@ -214,8 +214,7 @@ static void clamp(const struct draw *draw, struct script_live *range)
     if (range->length - 1 > last) range->length = last + 1;
     if (range->length - 1 > high - range->target) range->length = high - range->target + 1;
     range->length = script_leading_leaves(draw->limits, range, has_many ? SCRIPT_LEAVES_MAX : few);
-    /* Nothing fits: the engine may say so. */
-    if (range->length == 0) range->length = bit(SHIFT_4K);
+    if (range->length == 0) range->length = bit(SHIFT_4K); /* nothing fits: the engine may say so */
 }
 
 /* A place for a new mapping: mostly beside what is live, seldom on top of it. */
@@ -230,7 +229,8 @@ static struct script_live draw_place(const struct draw *draw, const struct op *o
                                  .stage = (uint8_t)op_get(op, FIELD_STAGE),
                                  .length = is_region ? bit(shift) : draw_length(draw, shift) };
 
-    if (live && !draw_percent(draw->random, draw->style->cold_percent))
+    if (live && !(draw->context->is_limited && random_one_in(draw->random, 3)) &&
+        !draw_percent(draw->random, draw->style->cold_percent))
         range.input = draw_near(draw, live, align);
     else
         range.input = draw_cold_input(draw, align);
@@ -454,13 +454,17 @@ static void draw_rmp_op(const struct draw *draw, struct op *op)
 
 /* ---- whole ops and scripts ------------------------------------------------------------------------------------- */
 
-/* Misalign, wrap or empty one address or length. */
-static void draw_odd(struct random *random, struct op *op)
+/* Misalign, wrap or empty one address or length, or leave a half. */
+static void draw_odd(const struct draw *draw, struct op *op)
 {
-    static const uint8_t fields[] = { FIELD_INPUT, FIELD_HPA, FIELD_LENGTH, FIELD_AT };
-    const enum op_field field = (enum op_field)fields[random_below(random, sizeof(fields))];
+    const enum op_field field = (enum op_field)DRAW_OF(draw->random, FIELD_INPUT, FIELD_HPA, FIELD_LENGTH, FIELD_AT);
 
-    if (op_has(op_kind_of(op), field)) op_set(op, field, make_odd(random, op_get(op, field)));
+    if (draw->limits->has_halves && op_has(op_kind_of(op), FIELD_LENGTH) && random_one_in(draw->random, 4)) {
+        op_set(op, FIELD_INPUT, bit(draw->limits->input_bits) - bit(draw->limits->page_shift));
+        op_set(op, FIELD_LENGTH, bit(draw->limits->page_shift + 1));
+        return;
+    }
+    if (op_has(op_kind_of(op), field)) op_set(op, field, make_odd(draw->random, op_get(op, field)));
 }
 
 static void draw_fields(const struct draw *draw, struct op *op)
@@ -507,7 +511,7 @@ struct op script_generate_op(struct random *random, const struct script_style *s
 
     draw_fields(&draw, &op);
     if (draw_percent(random, style->odd_percent)) {
-        draw_odd(random, &op);
+        draw_odd(&draw, &op);
         script_limit_map(&context->limits, &op, SCRIPT_LEAVES_MAX);
         script_limit_resize(context, &op);
     }

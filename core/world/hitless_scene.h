@@ -52,6 +52,7 @@ struct scene {
 };
 
 static struct scene *watched; /* the observer has no context */
+static void (*intrude)(void); /* once, at the next word written: what another thread might do there */
 static struct {
     uint64_t stores, walks, writes, marks, cases, refused;
     bool is_recorded; /* for scripts/matrix */
@@ -183,11 +184,33 @@ static void pass_moment(struct scene *s, bool is_live, bool is_change)
     for (unsigned i = 0; !is_live && is_change && i < 2; i++) look_at(s, &s->probes[s->turn++ % s->probe_count], true);
 }
 
+/* A table that an item still leads to must not be on its way to the pool (formats.md 2.6d; invariant 24). */
+static void check_linked_table(const struct scene *s, const pt_item_t *item)
+{
+    const struct table_pool *pool = &s->f.pool;
+    struct pt_decoded decoded;
+    uint64_t page;
+
+    s->f.pt.engine->decode(&s->f.pt, pt_sync_load(item), 1, &decoded); /* level 1: as a table, if it may be one */
+    if (decoded.kind != PT_TABLE || !table_pool_covers(pool, decoded.address)) return;
+    page = (decoded.address - pool->base) >> POOL_PAGE_SHIFT;
+    if (pool->state[page] == POOL_RETIRED)
+        fail_msg("%s on %s, %s of 2^%u: an item leads to a table that was given up", s->config->name,
+                 s->f.pt.engine->name, s->action, s->shift);
+}
+
 void pt_sync_observe(const pt_item_t *item, bool is_written)
 {
     struct scene *s = watched;
 
+    if (intrude) {
+        void (*const once)(void) = intrude;
+
+        intrude = NULL;
+        once();
+    }
     if (!s) return;
+    if (!is_written) check_linked_table(s, item);
     total.stores += is_written;
     if (is_written && total.is_recorded) recorder_event(&s->f.pt);
     pass_moment(s, s->is_visited[(table_pool_address(&s->f.pool, item) - s->f.pool.base) >> POOL_PAGE_SHIFT],

@@ -480,10 +480,69 @@ static int print_stores(void **state)
     return 0;
 }
 
+/* ---- one thing at a time: what the bug history asks for (fuzz/faults/history.txt) ------------------------------- */
+
+static struct scene scene;
+
+static void open_growing_scene(void)
+{
+    for (size_t i = 0; i < sizeof(kunit_configs) / sizeof(kunit_configs[0]); i++) {
+        if (strcmp(kunit_configs[i].name, "amdv1-l1") == 0) scene_open(&scene, engines[0], &kunit_configs[i], SHIFT_2M);
+    }
+    assert_string_equal(scene.f.pt.engine->format, "amdv1");
+}
+
+/* Two levels more than the start level has. */
+static void grow_far(void)
+{
+    kunit_map_ok(&scene.f, bit(41), 0x5000, 0x1000);
+}
+
+static void a_growth_that_meets_another_looks_again(void **state)
+{
+    (void)state;
+    open_growing_scene();
+    intrude = grow_far;
+    kunit_map_ok(&scene.f, bit(32), 0x6000, 0x1000); /* its first store is in a top that nobody sees yet */
+    assert_null(intrude);
+    assert_int_equal(scene.table.top_level, 3);
+    assert_int_equal(fixture_phys(&scene.f, bit(32)), 0x6000);
+    assert_int_equal(fixture_phys(&scene.f, bit(41)), 0x5000);
+    scene_close(&scene);
+}
+
+static void an_unmap_beside_a_growth_removes_what_is_there(void **state)
+{
+    (void)state;
+    open_growing_scene();
+    kunit_map_ok(&scene.f, scene.va, 0x6000, 0x1000);
+    intrude = grow_far;
+    assert_int_equal(fixture_unmap(&scene.f, scene.va, 0x1000), 0x1000);
+    assert_null(intrude);
+    assert_int_equal(fixture_phys(&scene.f, bit(41)), 0x5000);
+    scene_close(&scene);
+}
+
+static void a_table_is_given_up_after_its_item_is_cleared(void **state)
+{
+    (void)state;
+    open_growing_scene();
+    assert_int_equal(leave_empty_tables(&scene), 0);
+    scene.action = "map over empty tables";
+    scene.mode = LATE; /* nobody walks: only what items lead to is looked at */
+    watched = &scene;
+    assert_int_equal(map_leaf(&scene), 0);
+    watched = NULL;
+    scene_close(&scene);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_store_shows_old_or_new),
+        cmocka_unit_test(a_growth_that_meets_another_looks_again),
+        cmocka_unit_test(an_unmap_beside_a_growth_removes_what_is_there),
+        cmocka_unit_test(a_table_is_given_up_after_its_item_is_cleared),
     };
 
     total.is_recorded = getenv("MAPPROOF_RAN") != NULL;

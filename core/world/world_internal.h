@@ -52,7 +52,8 @@ struct world_table {
     struct world_range removed[WORLD_REMOVED_MAX];
     unsigned removed_count;
     bool removed_overflowed;
-    uint64_t leaf_items; /* of the oracle's leaves, by world_check */
+    uint64_t leaf_items;     /* of the oracle's leaves, by world_check */
+    uint32_t tables_reached; /* from the top, by the last check of everything */
     /* Hook calls during the op that runs. */
     unsigned syncs, tops;
     struct world_range synced;

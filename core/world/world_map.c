@@ -60,9 +60,23 @@ static void follow_top(struct world_table *table, const struct oracle_map_result
                      level != before, table->walk.top_level, table->tops);
 }
 
-/* Invariant 27: a map syncs only where it removed tables, and then inside its own range. */
-static void check_map_sync(struct world_table *table, const struct oracle_request *request)
+/* Tables that came back to a pool since its last reset. */
+static uint64_t tables_freed(const struct table_pool *pool)
 {
+    return pool->allocations - table_pool_live_tables(pool);
+}
+
+/*
+ * Invariants 24 and 27: a map syncs where it removed tables, all that it freed, and only there; inside its own range.
+ * Growth without memory frees tops that nobody saw.
+ */
+static void check_map_sync(struct world_table *table, const struct oracle_request *request, uint64_t freed)
+{
+    const struct world_outcome *outcome = table->world->outcome;
+
+    if (outcome->error != -ENOMEM && freed != outcome->freed)
+        world_differ(table->world, "map: %" PRIu64 " tables were freed, syncs named %" PRIu64 "\n", freed,
+                     (uint64_t)outcome->freed);
     if (table->syncs == 0) return;
     if (table->synced_tables == 0 || table->synced.first < request->start ||
         table->synced.last > last_of(request->start, request->length) || (table->syncs > 1 && !table->no_gaps))
@@ -100,8 +114,10 @@ void world_do_map(struct world *world, const struct op *op, struct world_outcome
     const struct oracle_request request = { op_get(op, FIELD_INPUT), op_get(op, FIELD_HPA), op_get(op, FIELD_LENGTH),
                                             (unsigned)op_get(op, FIELD_PROT) };
     struct oracle_map_result expected;
+    uint64_t freed_before;
 
     if (!table) return;
+    freed_before = tables_freed(table->pt.pool);
     expected = oracle_map_predict(&table->oracle, &request);
     outcome->error = pt_map_range(&table->pt, iova(request.start), hpa(request.target), request.length, request.prot,
                                   &outcome->bytes);
@@ -113,7 +129,7 @@ void world_do_map(struct world *world, const struct op *op, struct world_outcome
         return;
     }
     follow_top(table, &expected, outcome->error);
-    check_map_sync(table, &request);
+    check_map_sync(table, &request, tables_freed(table->pt.pool) - freed_before);
     outcome->leaves = oracle_map_commit(&table->oracle, &request, outcome->bytes);
     count_map(table, request.start, outcome->bytes);
     if (outcome->bytes) {

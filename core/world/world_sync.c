@@ -168,14 +168,18 @@ static void on_sync(void *context, iova_t first, iova_t last, unsigned freed)
     invalidate(table, table->synced);
 }
 
-/* Formats.md 3, invariant 6: the level of the top never falls, and the hardware learns of it once. */
+/* Formats.md 3, invariant 6: the level of the top never falls, and the hardware learns of it once, before software. */
 static void on_top_changed(void *context, hpa_t top, unsigned level)
 {
     struct world_table *table = context;
     uint64_t told = top.value;
+    struct pt_info info;
 
     if (level <= table->walk.top_level)
         world_differ(table->world, "the top went from level %u to %u\n", table->walk.top_level, level);
+    if (!table->pt.plugin) pt_get_info(&table->pt, &info);
+    if (!table->pt.plugin && info.top.value != table->walk.root)
+        world_differ(table->world, "the new top was published before the hardware was told of it\n");
     table->tops++;
     if (FAULT(WORLD_TOP_WITHOUT_ROOT)) {
         fault_triggered();

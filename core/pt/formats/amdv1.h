@@ -73,6 +73,10 @@ static inline uint64_t amdv1_leaf_sizes(unsigned level)
         UINT64_C(0xff) << 40,  UINT64_C(0xf) << 48,   0,
     };
 
+    if (FAULT(PT_LEAF_OF_512G) && level == 3) {
+        fault_triggered();
+        return sizes[level] | bit(39);
+    }
     return sizes[level];
 }
 
@@ -84,7 +88,17 @@ static inline uint64_t amdv1_optional_sizes(const struct pt *pt)
 
 static inline uint64_t amdv1_table_item(const struct pt *pt, uint64_t address, unsigned level)
 {
-    return address | pt->c_bit_mask | AMDV1_PRESENT | AMDV1_READ | AMDV1_WRITE | (uint64_t)level << 9;
+    uint64_t item = address | pt->c_bit_mask | AMDV1_PRESENT | AMDV1_READ | AMDV1_WRITE | (uint64_t)level << 9;
+
+    if (FAULT(PT_NEXT_LEVEL_OFF_BY_ONE)) {
+        fault_triggered();
+        item += UINT64_C(1) << 9;
+    }
+    if (FAULT(PT_TABLE_WITHOUT_RIGHTS)) {
+        fault_triggered();
+        item &= ~(AMDV1_READ | AMDV1_WRITE);
+    }
+    return item;
 }
 
 static inline uint64_t amdv1_table_address(const struct pt *pt, uint64_t item)
@@ -169,6 +183,10 @@ static inline uint32_t amdv1_features_required(const struct pt *pt)
 {
     const uint32_t required = PT_DYNAMIC_TOP | PT_ENCRYPT_TABLES | PT_FORCE_COHERENCE;
 
+    if (FAULT(PT_INIT_REFUSES_SMALL_VA) && pt->features & PT_SMALL_VA) {
+        fault_triggered();
+        return required;
+    }
     return pt->features & PT_SMALL_VA ? required & ~(uint32_t)PT_DYNAMIC_TOP : required;
 }
 

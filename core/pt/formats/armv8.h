@@ -163,8 +163,14 @@ static inline uint64_t armv8_unpack(uint64_t item)
 
 static inline uint64_t armv8_table_item(const struct pt *pt, uint64_t address, unsigned level)
 {
+    uint64_t field = armv8_pack(address);
+
+    if (FAULT(PT_TABLE_IS_NOT_PACKED) && field != address) {
+        fault_triggered();
+        field = address;
+    }
     (void)level;
-    return armv8_pack(address) | ARMV8_VALID | ARMV8_TABLE | (pt->features & PT_NON_SECURE ? ARMV8_NSTABLE : 0);
+    return field | ARMV8_VALID | ARMV8_TABLE | (pt->features & PT_NON_SECURE ? ARMV8_NSTABLE : 0);
 }
 
 static inline uint64_t armv8_table_address(const struct pt *pt, uint64_t item)
@@ -282,6 +288,10 @@ static inline int armv8_s2_top(const struct pt_config *config, unsigned level, u
 {
     const bool is_small = index_bits <= armv8_TOP_EXTRA_BITS;
 
+    if (FAULT(PT_16K_STAGE2_NOT_FOLDED) && armv8_GRANULE_SHIFT == 14 && level == 2 && config->oa_bits == 40) {
+        fault_triggered();
+        return (int)level;
+    }
     if (config->features & PT_ARM_IO_PGTABLE) {
         if (!armv8_must_fold(config, level)) return (int)level;
         return is_small ? (int)level - 1 : -1;

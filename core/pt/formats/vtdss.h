@@ -87,7 +87,10 @@ static inline uint64_t vtdss_table_address(const struct pt *pt, uint64_t item)
 /* CACHE, NOEXEC, MMIO and PRIV mean nothing here: X and the memory type stay 0. */
 static inline int vtdss_attrs(const struct pt *pt, unsigned prot, uint64_t *attrs)
 {
-    if (pt->features & PT_FORCE_WRITEABLE && !(prot & PT_WRITE)) return -EINVAL;
+    if (pt->features & PT_FORCE_WRITEABLE && !(prot & PT_WRITE)) {
+        if (!FAULT(PT_READ_ONLY_IN_SPITE_OF_ERRATUM)) return -EINVAL;
+        fault_triggered();
+    }
     *attrs = (prot & PT_READ ? VTDSS_READ : 0) | (prot & PT_WRITE ? VTDSS_WRITE : 0) |
              (pt->features & PT_FORCE_COHERENCE ? VTDSS_SNOOP : 0);
     return 0;
@@ -149,6 +152,10 @@ static inline int vtdss_init(struct pt *pt, const struct pt_config *config, unsi
     (void)pt;
     if (config->top_level < 2 || config->top_level > vtdss_LEVEL_MAX) return -EOPNOTSUPP;
     *top_level = config->top_level;
+    if (FAULT(PT_INIT_REFUSES_WIDE_TOP) && config->va_bits <= 12 + 9 * config->top_level) {
+        fault_triggered();
+        return -EOPNOTSUPP;
+    }
     return 0;
 }
 

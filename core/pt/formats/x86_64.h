@@ -95,6 +95,10 @@ static inline int x86_64_attrs(const struct pt *pt, unsigned prot, uint64_t *att
 static inline uint64_t x86_64_leaf_item(uint64_t attrs, uint64_t oa, unsigned level, unsigned shift)
 {
     (void)shift;
+    if (FAULT(PT_PAGE_SIZE_IN_4K) && level == 0) {
+        fault_triggered();
+        return attrs | oa | X86_64_PAGE_SIZE;
+    }
     return attrs | oa | (level > 0 ? X86_64_PAGE_SIZE : 0);
 }
 
