@@ -189,8 +189,9 @@ static void check_linked_table(const struct scene *s, const pt_item_t *item)
 {
     const struct table_pool *pool = &s->f.pool;
     struct pt_decoded decoded;
-    uint64_t page;
+    uint64_t page = (table_pool_address(pool, item) - pool->base) >> POOL_PAGE_SHIFT;
 
+    if (pool->state[page] == POOL_RETIRED) return;                     /* nobody gets there by items */
     s->f.pt.engine->decode(&s->f.pt, pt_sync_load(item), 1, &decoded); /* level 1: as a table, if it may be one */
     if (decoded.kind != PT_TABLE || !table_pool_covers(pool, decoded.address)) return;
     page = (decoded.address - pool->base) >> POOL_PAGE_SHIFT;
