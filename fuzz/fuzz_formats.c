@@ -1,7 +1,7 @@
 /*
- * Do all formats translate alike? The same maps, unmaps, cuts, resizes and dirty reads go to a table of every engine
- * row in its default configuration; results and translations, as each format's hardware walker finds them, must be the
- * same everywhere.
+ * Do all formats translate alike? The same maps, lists, unmaps, cuts, resizes and dirty reads go to a table of every
+ * engine row in its default configuration; results and translations, as each format's hardware walker finds them, must
+ * be the same everywhere.
  *
  * Input:  op records or a text script (fuzz.h). Of the world only flush= counts: with nogaps tables are what their
  * format can be beside its default: not snooped, with marks by hardware, with a top that grows. Addresses and lengths
@@ -10,6 +10,7 @@
  *         places. Ops on the RMP and on devices are lookups of addresses.
  * Oracle: the maps that are live. After each op a walk of every row at the edges and a middle byte of what it touched;
  *         all live maps, pt_check and the pools' accounts at the end of each input.
+ *         A list is as many live maps as it has runs; an unmap that hands over must name the memory of its map at once.
  * Limits: 256 ops, 64 live maps. Nothing is kept between inputs but the counters below.
  */
 #include "fuzz.h"
@@ -17,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/fault.h"
+#include "formats_span.h"
 #include "fuzz_chosen.h"
 #include "fuzz_end.h"
 #include "iommu/iommu.h"
@@ -39,9 +41,6 @@ enum {
     ROWS_MAX = 64,
     LIVE_MAX = 64,
     POOL_PAGES = 1 << 16,
-    UNIT_SHIFT = 16, /* the largest granule */
-    INPUT_BITS = 38,
-    OUTPUT_BITS = 44,
 };
 
 #define POOL_BASE (UINT64_C(1) << 36)
@@ -54,11 +53,6 @@ struct row {
     struct iommu_table walk;
     struct iommu_memory memory;
     uint8_t *seen; /* what hardware that does not snoop sees of the pool; NULL: no such table */
-};
-
-struct live {
-    uint64_t input, target, length;
-    unsigned prot;
 };
 
 struct run {
@@ -268,26 +262,6 @@ static void check_everything(const struct run *run)
 
 /* ---- ops --------------------------------------------------------------------------------------------------------- */
 
-static uint64_t input_of(uint64_t value)
-{
-    return align_down(value & low_mask(INPUT_BITS), UNIT_SHIFT);
-}
-
-/* Where both addresses agree modulo 2M or 1G, large leaves keep long maps cheap. */
-static struct live span_of(const struct op *op)
-{
-    struct live span = { .input = input_of(op_get(op, FIELD_INPUT)),
-                         .target = align_down(op_get(op, FIELD_HPA) & low_mask(OUTPUT_BITS - 1), UNIT_SHIFT),
-                         .length = align_down(op_get(op, FIELD_LENGTH), UNIT_SHIFT),
-                         .prot = (unsigned)op_get(op, FIELD_PROT) };
-    const unsigned agree = trailing_zeros(span.input ^ span.target);
-    const uint64_t most = agree >= SHIFT_1G ? bit(32) : agree >= SHIFT_2M ? bit(26) : bit(22);
-
-    span.length = min_u64(min_u64(span.length, most), bit(INPUT_BITS) - span.input);
-    if (span.length == 0) span.length = bit(UNIT_SHIFT);
-    return span;
-}
-
 static bool overlaps(const struct run *run, const struct live *span)
 {
     for (unsigned i = 0; i < run->live_count; i++) {
@@ -342,6 +316,62 @@ static void do_map(struct run *run, const struct op *op)
     check_span(run, span.input, span.length);
 }
 
+static void do_map_list(struct run *run, const struct op *op)
+{
+    struct list list;
+    int expected;
+
+    make_list(op, &list);
+    if (run->live_count + list.run_count > LIVE_MAX) return;
+    expected = list.count == 0 || !(list.whole.prot & (PT_READ | PT_WRITE)) ? -EINVAL : list.error;
+    if (!expected && overlaps(run, &list.whole)) expected = -EADDRINUSE;
+    for (unsigned i = 0; i < row_count; i++) {
+        const struct pt_list asked = { list.pieces, list.count };
+        uint64_t mapped;
+        const int error = pt_map_list(&rows[i].pt, iova(list.whole.input), &asked, list.whole.prot, &mapped);
+
+        if (error != expected) differ(run, &rows[i], "map_list gives %d, expected %d", error, expected);
+        if (!error && mapped != list.whole.length)
+            differ(run, &rows[i], "map_list gives 0 and mapped 0x%" PRIx64 " of 0x%" PRIx64, mapped, list.whole.length);
+        if (error != -EADDRINUSE && error && mapped)
+            differ(run, &rows[i], "map_list gives %d after 0x%" PRIx64 " bytes", error, mapped);
+        if (error) undo(run, &rows[i], &list.whole, mapped);
+    }
+    counters.refused += expected != 0;
+    for (unsigned i = 0; i < list.run_count && !expected; i++) run->live[run->live_count++] = list.runs[i];
+    for (unsigned i = 0; i < list.run_count; i++) check_span(run, list.runs[i].input, list.runs[i].length);
+}
+
+/* What an unmap of one live map hands over: all of its memory, once. */
+struct handed {
+    struct live got;
+    unsigned count;
+};
+
+static void on_handed(void *context, iova_t start, hpa_t target, uint64_t length)
+{
+    struct handed *handed = context;
+
+    handed->got = (struct live){ start.value, target.value, length, 0 };
+    handed->count++;
+}
+
+static uint64_t unmap_live(const struct run *run, struct row *row, const struct live *gone, bool has_ranges)
+{
+    struct pt_gather gather = pt_gather_empty();
+    struct handed handed = { .count = 0 };
+    const struct pt_receiver receiver = { on_handed, &handed };
+    const uint64_t removed = has_ranges ? pt_unmap_ranges(&row->pt, iova(gone->input), gone->length, &gather, &receiver)
+                                        : pt_unmap_range(&row->pt, iova(gone->input), gone->length, &gather);
+
+    if (has_ranges && (handed.count != 1 || handed.got.input != gone->input || handed.got.target != gone->target ||
+                       handed.got.length != gone->length))
+        differ(run, row, "unmap makes %u reports, the last of 0x%" PRIx64 ", 0x%" PRIx64 " to 0x%" PRIx64, handed.count,
+               handed.got.input, handed.got.length, handed.got.target);
+    pt_gather_sync(&row->pt, &gather);
+    return removed;
+}
+
 static void do_unmap(struct run *run, const struct op *op)
 {
     struct live gone;
@@ -352,12 +382,10 @@ static void do_unmap(struct run *run, const struct op *op)
     index = (unsigned)((op_get(op, FIELD_INPUT) >> UNIT_SHIFT) % run->live_count);
     gone = run->live[index];
     for (unsigned i = 0; i < row_count; i++) {
-        struct pt_gather gather = pt_gather_empty();
-        const uint64_t removed = pt_unmap_range(&rows[i].pt, iova(gone.input), gone.length, &gather);
+        const uint64_t removed = unmap_live(run, &rows[i], &gone, op_get(op, FIELD_RANGES));
 
         if (removed != gone.length)
             differ(run, &rows[i], "unmap removes 0x%" PRIx64 " of 0x%" PRIx64, removed, gone.length);
-        pt_gather_sync(&rows[i].pt, &gather);
     }
     run->live_count--;
     run->live[index] = run->live[run->live_count];
@@ -491,6 +519,7 @@ static void do_op(struct run *run, const struct op *op)
     counters.ops++;
     switch (op_kind_of(op)) {
     case OP_MAP: do_map(run, op); break;
+    case OP_MAP_LIST: do_map_list(run, op); break;
     case OP_UNMAP: do_unmap(run, op); break;
     case OP_CUT: do_cut(run, op); break;
     case OP_RESIZE: do_resize(run, op); break;

@@ -77,8 +77,8 @@ static bool checks_every_op(const struct op *ops, size_t count)
 
 static void count_outcome(const struct world_outcome *outcome)
 {
-    const bool is_table_op = outcome->kind == OP_MAP || outcome->kind == OP_UNMAP || outcome->kind == OP_CUT ||
-                             outcome->kind == OP_DIRTY_READ;
+    const bool is_table_op = outcome->kind == OP_MAP || outcome->kind == OP_MAP_LIST || outcome->kind == OP_UNMAP ||
+                             outcome->kind == OP_CUT || outcome->kind == OP_DIRTY_READ;
 
     counters.ops++;
     counters.skipped += outcome->is_skipped;

@@ -6,6 +6,7 @@
 #include "script/script.h"
 #include "world/world_internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +345,69 @@ static void a_world_forgets_what_ran_in_it_before(void **state)
     world_free(run.world);
 }
 
+/* ---- batches ----------------------------------------------------------------------------------------------------- */
+
+struct endings {
+    unsigned lists, ok, in_use, partly, no_memory, invalid, unaligned, out_of_range, overflow;
+    unsigned unmaps, with_reports, with_many_reports, leaves_span_pieces;
+};
+
+static void count_ending(struct endings *endings, const struct op *op, const struct world_outcome *outcome)
+{
+    if (outcome->is_skipped) return;
+    if (outcome->kind == OP_UNMAP && outcome->has_reports) {
+        endings->unmaps++;
+        endings->with_reports += outcome->reports > 0;
+        endings->with_many_reports += outcome->reports > 2;
+    }
+    if (outcome->kind != OP_MAP_LIST) return;
+    endings->lists++;
+    endings->ok += outcome->error == 0;
+    endings->leaves_span_pieces += outcome->error == 0 && outcome->leaves < op_get(op, FIELD_PIECES);
+    endings->in_use += outcome->error == -EADDRINUSE;
+    endings->partly += outcome->error == -EADDRINUSE && outcome->bytes > 0;
+    endings->no_memory += outcome->error == -ENOMEM && outcome->bytes > 0;
+    endings->invalid += outcome->error == -EINVAL;
+    endings->unaligned += outcome->error == -ENXIO;
+    endings->out_of_range += outcome->error == -ERANGE;
+    endings->overflow += outcome->error == -EOVERFLOW;
+}
+
+/* Are lists and unmaps that hand over drawn so that each way to end is met? */
+static void batches_end_in_every_way_there_is(void **state)
+{
+    struct world *world = world_new();
+    struct endings all = { 0 };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12 * SCRIPTS; seed++) {
+        struct random random = random_seeded(seed);
+        struct op ops[OPS_MAX];
+        const size_t count = script_generate(&random, ops, OPS_MAX);
+        char message[256];
+
+        if (world_begin(world, &ops[0], message, sizeof(message)) != 0) continue;
+        for (size_t i = 1; i < count; i++) {
+            struct world_outcome outcome;
+
+            world_apply(world, &ops[i], &outcome);
+            count_ending(&all, &ops[i], &outcome);
+        }
+    }
+    print_message("%u lists: %u ok (%u with leaves that span pieces), %u in use (%u after some), %u no memory after "
+                  "some, %u EINVAL, %u ENXIO, %u ERANGE, %u EOVERFLOW; %u unmaps: %u with reports, %u with many\n",
+                  all.lists, all.ok, all.leaves_span_pieces, all.in_use, all.partly, all.no_memory, all.invalid,
+                  all.unaligned, all.out_of_range, all.overflow, all.unmaps, all.with_reports, all.with_many_reports);
+    assert_true(all.ok * 2 > all.lists);
+    assert_true(all.leaves_span_pieces > 100);
+    assert_true(all.partly > 50);
+    assert_true(all.no_memory > 5);
+    assert_true(all.invalid > 50 && all.unaligned > 50 && all.out_of_range > 50 && all.overflow > 5);
+    assert_true(all.with_reports * 2 > all.unmaps);
+    assert_true(all.with_many_reports > 100);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +416,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(vector_engines_do_the_same_as_general_ones),
         cmocka_unit_test(same_seeds_give_the_same_outcomes_and_table_bytes_whatever_ran_before),
         cmocka_unit_test(a_world_forgets_what_ran_in_it_before),
+        cmocka_unit_test(batches_end_in_every_way_there_is),
     };
 
     return TEST_MAIN(tests, argc, argv);

@@ -160,6 +160,26 @@ bool oracle_map_may_stop(const struct oracle_table *table, const struct oracle_r
 /* The first `mapped` bytes of the request are there. Returns the number of leaves. */
 uint64_t oracle_map_commit(struct oracle_table *table, const struct oracle_request *request, uint64_t mapped);
 
+/* A list of memory to be mapped one piece behind the other. */
+struct oracle_extent {
+    uint64_t target, length;
+};
+
+struct oracle_list {
+    uint64_t start;
+    unsigned prot;
+    unsigned count;
+    const struct oracle_extent *extents;
+};
+
+/*
+ * The same for map_list: extents that continue each other in memory are one request, mapped as map_range would; but
+ * what is wrong with any of them is said before the first is mapped, in the order of the list.
+ */
+struct oracle_map_result oracle_list_predict(const struct oracle_table *table, const struct oracle_list *list);
+bool oracle_list_may_stop(const struct oracle_table *table, const struct oracle_list *list, uint64_t mapped);
+uint64_t oracle_list_commit(struct oracle_table *table, const struct oracle_list *list, uint64_t mapped);
+
 struct oracle_unmap_result {
     uint64_t removed; /* bytes, invariant 22 */
     uint64_t leaves;
@@ -168,6 +188,12 @@ struct oracle_unmap_result {
 
 /* What unmap_range must do. */
 struct oracle_unmap_result oracle_unmap_predict(const struct oracle_table *table, uint64_t start, uint64_t length);
+
+/*
+ * The memory behind [from, last], where a leaf starts at `from`: as much as is mapped without a hole and continues in
+ * memory, whatever the leaves. False: nothing is mapped at `from`.
+ */
+bool oracle_memory(const struct oracle_table *table, uint64_t from, uint64_t last, struct oracle_extent *memory);
 
 /* [start, start + removed) is gone; whole leaves. */
 void oracle_unmap_commit(struct oracle_table *table, uint64_t start, uint64_t removed);

@@ -34,5 +34,13 @@ int oracle_check_length(uint64_t start, uint64_t length);
 /* Does a top table of `level` decode all of [first, last], on one side of a sign-extended table's hole? */
 bool oracle_level_covers(const struct oracle_table *table, unsigned level, uint64_t first, uint64_t last);
 
+/* What map must say to a request, and what of it is asked of each part of a list: formats.md 2.3 in its order. */
+int oracle_check_prot(const struct oracle_table *table, unsigned prot, uint64_t target);
+int oracle_check_place(const struct oracle_table *table, const struct oracle_request *request);
+/* Where the greedy leaf that holds address `where` begins, relative to the request. */
+uint64_t oracle_leaf_boundary(const struct oracle_table *table, const struct oracle_request *request, uint64_t where);
+/* The top level that a map of `request` needs whose first leaf has 2^shift bytes, at least that of now. */
+unsigned oracle_level_needed(const struct oracle_table *table, const struct oracle_request *request, unsigned shift);
+
 /* Store a run in a hole. The sums of the table are the caller's. */
 void oracle_insert(struct oracle_table *table, const struct oracle_run *run);

@@ -86,23 +86,36 @@ bool oracle_level_covers(const struct oracle_table *table, unsigned level, uint6
 }
 
 /* formats.md 2.3 with the clean answers of formats.md 7. */
-static int check_map(const struct oracle_table *table, const struct oracle_request *request)
+int oracle_check_prot(const struct oracle_table *table, unsigned prot, uint64_t target)
+{
+    if (!(prot & (ORACLE_READ | ORACLE_WRITE))) return -EINVAL;
+    if (target > low_mask(table->config.oa_bits)) return -ERANGE;
+    return table->config.needs_write && !(prot & ORACLE_WRITE) ? -EINVAL : 0;
+}
+
+int oracle_check_place(const struct oracle_table *table, const struct oracle_request *request)
 {
     const uint64_t granule = table->page_sizes & -table->page_sizes;
     const uint64_t oa_last = low_mask(table->config.oa_bits);
     int error;
 
-    if (!(request->prot & (ORACLE_READ | ORACLE_WRITE))) return -EINVAL;
     if (request->target > oa_last) return -ERANGE;
-    if (table->config.needs_write && !(request->prot & ORACLE_WRITE)) return -EINVAL;
     error = oracle_check_length(request->start, request->length);
     if (error) return error;
     if ((request->start | request->target | request->length) & (granule - 1)) return -ENXIO;
-    if (request->length - 1 > oa_last - request->target) return -ERANGE;
-    if (!oracle_level_covers(table, table->config.format->max_level, request->start,
-                             request->start + (request->length - 1)))
-        return -ERANGE;
-    return 0;
+    return request->length - 1 > oa_last - request->target ? -ERANGE : 0;
+}
+
+static int check_map(const struct oracle_table *table, const struct oracle_request *request)
+{
+    int error = oracle_check_prot(table, request->prot, request->target);
+
+    if (!error) error = oracle_check_place(table, request);
+    if (error) return error;
+    return oracle_level_covers(table, table->config.format->max_level, request->start,
+                               request->start + (request->length - 1))
+               ? 0
+               : -ERANGE;
 }
 
 /* ---- map ------------------------------------------------------------------------------------------------------- */
@@ -125,9 +138,7 @@ struct oracle_piece oracle_greedy(uint64_t page_sizes, uint64_t start, uint64_t 
     return piece;
 }
 
-/* Where the first greedy leaf that contains `where` starts, relative to the request. */
-static uint64_t leaf_boundary_before(const struct oracle_table *table, const struct oracle_request *request,
-                                     uint64_t where)
+uint64_t oracle_leaf_boundary(const struct oracle_table *table, const struct oracle_request *request, uint64_t where)
 {
     const uint64_t goal = where - request->start;
     uint64_t done = 0;
@@ -141,16 +152,22 @@ static uint64_t leaf_boundary_before(const struct oracle_table *table, const str
     }
 }
 
-static unsigned level_needed(const struct oracle_table *table, const struct oracle_request *request)
+unsigned oracle_level_needed(const struct oracle_table *table, const struct oracle_request *request, unsigned shift)
 {
-    const struct oracle_piece first =
-        oracle_greedy(table->page_sizes, request->start, request->target, request->length);
     const struct oracle_format *format = table->config.format;
-    const unsigned leaf_level = (first.shift - format->granule_shift) / format->index_bits;
+    const unsigned leaf_level = (shift - format->granule_shift) / format->index_bits;
     unsigned level = leaf_level > table->top_level ? leaf_level : table->top_level;
 
     while (!oracle_level_covers(table, level, request->start, request->start + (request->length - 1))) level++;
     return level;
+}
+
+static unsigned level_needed(const struct oracle_table *table, const struct oracle_request *request)
+{
+    const struct oracle_piece first =
+        oracle_greedy(table->page_sizes, request->start, request->target, request->length);
+
+    return oracle_level_needed(table, request, first.shift);
 }
 
 struct oracle_map_result oracle_map_predict(const struct oracle_table *table, const struct oracle_request *request)
@@ -162,7 +179,7 @@ struct oracle_map_result oracle_map_predict(const struct oracle_table *table, co
     if (table->config.grows) result.top_level = level_needed(table, request);
     if (oracle_any(table, request->start, request->start + (request->length - 1), &where)) {
         result.error = -EADDRINUSE;
-        result.mapped = leaf_boundary_before(table, request, where);
+        result.mapped = oracle_leaf_boundary(table, request, where);
     } else {
         result.mapped = request->length;
     }
@@ -175,7 +192,7 @@ bool oracle_map_may_stop(const struct oracle_table *table, const struct oracle_r
 
     if (whole.error != 0 && whole.error != -EADDRINUSE) return false;
     if (mapped > whole.mapped || mapped >= request->length) return false;
-    return leaf_boundary_before(table, request, request->start + mapped) == mapped;
+    return oracle_leaf_boundary(table, request, request->start + mapped) == mapped;
 }
 
 /* Does `run` go on where the stored one ends? Then one run holds both. */

@@ -208,7 +208,8 @@ struct pt_list {
  *
  * Every check that comes before any change in pt_map_range comes before any change here, for all runs, in the order of
  * the list: what is wrong with the last piece leaves the table as it was. (Linux notices it when it gets there and
- * takes away what it mapped.) The top grows once, for all of the range.
+ * takes away what it mapped.) Whether the table has the input addresses is asked last, once for all of them; the top
+ * grows once, too.
  *
  *    0           all of it
  *   -EINVAL      neither PT_READ nor PT_WRITE, no piece, a piece of length 0 (Linux skips it), or the format refuses

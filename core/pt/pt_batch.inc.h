@@ -49,13 +49,14 @@ static inline int check_list(const struct pt *pt, struct piece_list list, unsign
     while (next_run(&list, &run)) {
         if (run.oa >> pt->oa_bits) return -ERANGE;
         if (has_wrapped && run.length > 0) return -EOVERFLOW;
-        error = check_map(pt, &run);
+        error = check_span(pt, &run);
         if (error) return error;
         run.va += run.length;
         has_wrapped = run.va == 0;
     }
     whole->length = run.va - whole->va;
-    return whole->length == 0 ? -EOVERFLOW : 0; /* 2^64 bytes: *mapped could not say it */
+    if (whole->length == 0) return -EOVERFLOW; /* 2^64 bytes: *mapped could not say it */
+    return check_hole(pt, whole);
 }
 
 /* Grow the top for all of the list at once, and start the walk below it. As in map_range: 0, -ERANGE, -ENOMEM. */

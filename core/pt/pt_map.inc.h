@@ -432,14 +432,13 @@ static inline void finish_walk(struct pt *pt, struct walk *walk)
     pt_gather_sync(pt, &walk->gather);
 }
 
-/* The checks of formats.md 2.3 that come before any change, in its order; 7's clean answers for the rest. */
-static inline int check_map(const struct pt *pt, const struct span *span)
+/* The checks of formats.md 2.3 that come before any change, in its order, but for the hole. */
+static inline int check_span(const struct pt *pt, const struct span *span)
 {
-    const uint64_t last = span->va + span->length - 1;
     uint64_t ends;
 
     if (span->length == 0) return -EINVAL;
-    if (last < span->va) return -EOVERFLOW;
+    if (span->va + span->length - 1 < span->va) return -EOVERFLOW;
     ends = span->va | span->oa | span->length;
     if (FAULT(PT_TAIL_UNCHECKED) && span->length & low_mask(FMT(GRANULE_SHIFT))) {
         fault_triggered();
@@ -450,10 +449,14 @@ static inline int check_map(const struct pt *pt, const struct span *span)
         if (!FAULT(PT_OA_END_UNCHECKED)) return -ERANGE;
         fault_triggered();
     }
-    if (pt->features & FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF) &&
-        !range_is_inside(pt, FMT(LEVEL_MAX), span->va, last))
-        return -ERANGE;
     return 0;
+}
+
+/* The clean answer of formats.md 7: a table that does not grow, or only in part of the addresses, knows early. */
+static inline int check_hole(const struct pt *pt, const struct span *span)
+{
+    if (!(pt->features & FMT(FEATURES) & (PT_SIGN_EXTEND | PT_UPPER_HALF))) return 0;
+    return range_is_inside(pt, FMT(LEVEL_MAX), span->va, span->va + span->length - 1) ? 0 : -ERANGE;
 }
 
 /*
@@ -493,7 +496,8 @@ static int FMT(map_range)(struct pt *pt, iova_t start, hpa_t target, uint64_t le
     if (!(prot & (PT_READ | PT_WRITE))) return -EINVAL;
     if (target.value >> pt->oa_bits) return -ERANGE;
     error = attrs_for(pt, prot, &span.attrs);
-    if (!error) error = check_map(pt, &span);
+    if (!error) error = check_span(pt, &span);
+    if (!error) error = check_hole(pt, &span);
     if (error) return error;
     if (length == bit(FMT(GRANULE_SHIFT)) && map_one(pt, &span)) {
         *mapped = length;

@@ -91,6 +91,102 @@ static const struct operation maps[] = {
 
 SWEEP(sweep_map, maps)
 
+/* ---- map_list ---------------------------------------------------------------------------------------------------- */
+
+/* What is left of the list behind s->done. */
+static int run_list(struct sweep *s)
+{
+    struct pt_piece pieces[PIECES_MAX];
+    struct pt_list list = { pieces, 0 };
+    uint64_t before = 0, mapped = 7;
+    int result;
+
+    for (size_t i = 0; i < s->piece_count; before += s->pieces[i++].length) {
+        const uint64_t skip = s->done > before ? min_u64(s->done - before, s->pieces[i].length) : 0;
+
+        if (skip == s->pieces[i].length) continue;
+        pieces[list.count++] = (struct pt_piece){ hpa(s->pieces[i].target.value + skip), s->pieces[i].length - skip };
+    }
+    result = pt_map_list(&s->f->pt, iova(s->va + s->done), &list, RW, &mapped);
+    s->done += mapped;
+    s->undo_va = s->va;
+    s->undo_length = s->done;
+    return result;
+}
+
+/* `count` pieces of `length` at va, in memory `stride` apart from pa on. */
+static bool add_pieces(struct sweep *s, size_t count, uint64_t length, uint64_t stride)
+{
+    uint64_t target = s->piece_count ? s->pieces[s->piece_count - 1].target.value + stride : s->pa;
+
+    for (size_t i = 0; i < count; i++, target += stride)
+        s->pieces[s->piece_count++] = (struct pt_piece){ hpa(target), length };
+    return true;
+}
+
+/* Pages here and there, over the edge of a full lower table. */
+static bool aim_list_pages(struct sweep *s)
+{
+    return aim_at(s, s->window - 3 * s->page, 40 * s->page, 7 * s->page) && add_pieces(s, 7, s->page, 3 * s->page);
+}
+
+/* Pages downwards, then a large leaf in four parts, then pages. */
+static bool aim_list_mixed(struct sweep *s)
+{
+    if (!aim_at(s, s->window - 3 * s->page, 64 * s->page, s->table + 6 * s->page)) return false;
+    add_pieces(s, 3, s->page, -2 * s->page);
+    s->pieces[s->piece_count++] = (struct pt_piece){ hpa(4 * s->table), s->table / 4 };
+    add_pieces(s, 3, s->table / 4, s->table / 4);
+    s->pieces[s->piece_count++] = (struct pt_piece){ hpa(s->page), s->page };
+    return add_pieces(s, 2, s->page, 5 * s->page);
+}
+
+/* As mixed, up to where a page of the sparse table is in the way. */
+static bool aim_list_blocked(struct sweep *s)
+{
+    if (!aim_at(s, s->window + 2 * s->table + 2 * s->page, 40 * s->page, 9 * s->page)) return false;
+    return add_pieces(s, 9, s->page, 2 * s->page);
+}
+
+/* A lowest table for each piece. */
+static bool aim_list_tables(struct sweep *s)
+{
+    const uint64_t length = min_u64(s->table, 512 * s->page);
+
+    if (length != s->table) return false;
+    return aim_at(s, s->window + 4 * s->table + s->page, 3 * s->page, 3 * length) &&
+           add_pieces(s, 3, length, length + s->page);
+}
+
+/* Two pages on each side of an item of the top. */
+static bool aim_list_boundary(struct sweep *s)
+{
+    return aim_boundary(s) && add_pieces(s, 4, s->page, 2 * s->page);
+}
+
+/* A leaf larger than all the top holds, in two parts. */
+static bool aim_list_tall(struct sweep *s)
+{
+    return aim_tall(s) && add_pieces(s, 2, s->length / 2, s->length / 2);
+}
+
+static bool aim_list_last(struct sweep *s)
+{
+    return aim_last(s) && add_pieces(s, 2, s->page, 2 * s->page);
+}
+
+static const struct operation lists[] = {
+    { "list of pages", aim_list_pages, run_list, BY_LEAVES },
+    { "list mixed", aim_list_mixed, run_list, BY_LEAVES },
+    { "list into a leaf", aim_list_blocked, run_list, BY_LEAVES },
+    { "list of many tables", aim_list_tables, run_list, BY_LEAVES },
+    { "list over a boundary", aim_list_boundary, run_list, BY_LEAVES },
+    { "list above the top", aim_list_tall, run_list, BY_LEAVES },
+    { "list to the end", aim_list_last, run_list, BY_LEAVES },
+};
+
+SWEEP(sweep_list, lists)
+
 /* ---- what needs no memory ---------------------------------------------------------------------------------------- */
 
 static bool aim_mapped(struct sweep *s)
@@ -102,6 +198,25 @@ static bool aim_mapped(struct sweep *s)
 static int run_unmap(struct sweep *s)
 {
     return fixture_unmap(s->f, s->va, s->length) == s->length ? 0 : -EIO;
+}
+
+static void count_memory(void *context, iova_t start, hpa_t target, uint64_t length)
+{
+    struct sweep *s = context;
+
+    assert_int_equal(start.value, s->va + s->done);
+    assert_int_equal(target.value, s->pa + s->done);
+    s->done += length;
+}
+
+static int run_unmap_ranges(struct sweep *s)
+{
+    struct pt_gather gather = pt_gather_empty();
+    const struct pt_receiver receiver = { count_memory, s };
+    const uint64_t removed = pt_unmap_ranges(&s->f->pt, iova(s->va), s->length, &gather, &receiver);
+
+    pt_gather_sync(&s->f->pt, &gather);
+    return removed == s->length && s->done == s->length ? 0 : -EIO;
 }
 
 static int run_dirty(struct sweep *s)
@@ -116,6 +231,7 @@ static int run_dirty(struct sweep *s)
 
 static const struct operation frugal[] = {
     { "unmap", aim_mapped, run_unmap, NOTHING },
+    { "unmap with reports", aim_mapped, run_unmap_ranges, NOTHING },
     { "dirty", aim_mapped, run_dirty, NOTHING },
 };
 
@@ -152,6 +268,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sweep_init),
         cmocka_unit_test(sweep_map),
+        cmocka_unit_test(sweep_list),
         cmocka_unit_test(sweep_no_memory_needed),
     };
 

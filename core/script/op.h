@@ -27,6 +27,7 @@ enum op_kind {
     OP_CUT = 4,
     OP_RESIZE = 5,
     OP_DIRTY_READ = 6,
+    OP_MAP_LIST = 7,
     OP_RMPUPDATE = 16,
     OP_PSMASH = 17,
     OP_PVALIDATE = 18,
@@ -81,6 +82,14 @@ enum op_field {
     FIELD_PDE,     /* inv_pages: drop cached upper levels too (default yes) */
     FIELD_ACCESS,  /* read (0, default) | write (1): enum iommu_access */
     FIELD_PRIVATE, /* enum op_private: default | no | yes */
+    FIELD_RANGES,  /* unmap: hand over what was removed (default no) */
+    /* map_list: what op_pieces makes of them */
+    FIELD_PIECES,  /* 0..63 */
+    FIELD_PIECE,   /* length of one */
+    FIELD_STRIDE,  /* distance of their targets */
+    FIELD_ORDER,   /* enum op_order */
+    FIELD_MIX,     /* 0 = all alike; else a seed */
+    FIELD_LAST,    /* enum op_last */
     FIELD_COUNT_N, /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
     /* world keys */
     FIELD_FORMAT,     /* amdv1 | x86_64 | ...: index into op_formats */
@@ -122,6 +131,9 @@ enum op_field {
 
 enum op_stage { STAGE_DEFAULT, STAGE_S1, STAGE_S2 };
 enum op_private { PRIVATE_DEFAULT, PRIVATE_NO, PRIVATE_YES };
+enum op_order { ORDER_UP, ORDER_DOWN };
+/* What is special about the last piece of a list: see op_pieces. */
+enum op_last { LAST_ALIKE, LAST_FIRST, LAST_HALF, LAST_EMPTY, LAST_ODD, LAST_RAGGED, LAST_BEYOND, LAST_ENDLESS };
 /* tiny: 1 set x 4 ways, no walk cache; small: 4 x 2, 4; large: 512 x 8, 64 */
 enum op_iotlb { OP_IOTLB_DEFAULT, OP_IOTLB_TINY, OP_IOTLB_SMALL, OP_IOTLB_LARGE };
 
@@ -139,6 +151,25 @@ void op_sanitize(struct op *op);
 
 /* Is this exactly what op_sanitize gives: a known kind, every field in range, every other bit 0? */
 bool op_is_legal(const struct op *op);
+
+enum { OP_PIECES_MAX = 63 };
+
+struct op_piece {
+    uint64_t target, length;
+};
+
+/*
+ * The pieces of a map_list: pieces= of piece= bytes, whose targets begin at hpa= and lie stride= apart, upwards or
+ * downwards. Sums are taken modulo 2^64. With mix= above 0 each piece behind the first is drawn from that seed and its
+ * number: one to eight lengths of piece=, behind the memory of the piece before it, on its stride, or where its offset
+ * in a 2M page is that of its input address. last= changes the last one:
+ *   first    leads where the first does            half     is half as long
+ *   empty    has no byte                           odd      begins 0x100 further on
+ *   ragged   is 0x100 bytes longer                 beyond   lies at 2^63
+ *   endless  is 2^64 - 2M bytes long
+ * Returns how many there are.
+ */
+unsigned op_pieces(const struct op *op, struct op_piece pieces[OP_PIECES_MAX]);
 
 /* Name of a kind as scripts write it; NULL: no such op. */
 const char *op_kind_name(enum op_kind kind);

@@ -21,6 +21,10 @@ static const char *const off_on[] = { "off", "on", NULL };
 static const char *const access_names[] = { "read", "write", NULL };
 static const char *const s1_names[] = { "none", "x86_64", "riscv64", "armv8", NULL };
 static const char *const flush_names[] = { "range", "nogaps", NULL };
+static const char *const order_names[] = { "up", "down", NULL };
+static const char *const last_names[] = {
+    "alike", "first", "half", "empty", "odd", "ragged", "beyond", "endless", NULL
+};
 static const char *const iotlb_names[] = { "default", "tiny", "small", "large", NULL };
 static const char *const page_sizes_names[] = { "all", "4K", "4K+2M", "4K+2M+1G", "2M", "2M+1G", "1G", NULL };
 
@@ -46,6 +50,16 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
     [FIELD_GPA] = { "gpa", 1, 0, 64, 0, FORM_ADDRESS, 0, U64_MAX, 0, NULL, "guest physical address of the page" },
     [FIELD_SYNC] = { "sync", 0, 26, 1, 0, FORM_NAMES, 0, 1, 1, no_yes,
                      "invalidate, wait and free in this op, or leave it to a later sync" },
+    [FIELD_RANGES] = { "ranges", 0, 27, 1, 0, FORM_NAMES, 0, 1, 0, no_yes, "hand over the memory that was removed" },
+    [FIELD_PIECES] = { "pieces", 0, 26, 6, 0, FORM_NUMBER, 0, 63, 0, NULL, "how many pieces of memory" },
+    [FIELD_PIECE] = { "piece", 3, 0, 64, 0, FORM_SIZE, 0, U64_MAX, 4096, NULL, "bytes of one" },
+    [FIELD_STRIDE] = { "stride", 0, 44, 20, 12, FORM_SIZE, 0, UINT64_C(0xfffff000), 4096, NULL,
+                       "from the target of one to that of the next" },
+    [FIELD_ORDER] = { "order", 0, 32, 1, 0, FORM_NAMES, 0, 1, 0, order_names, "which way the targets go" },
+    [FIELD_MIX] = { "mix", 0, 36, 8, 0, FORM_NUMBER, 0, 255, 0, NULL,
+                    "0 = all alike; else the seed of unequal lengths and targets (op.h)" },
+    [FIELD_LAST] = { "last", 0, 33, 3, 0, FORM_NAMES, 0, 7, 0, last_names,
+                     "what is special about the last one (op.h)" },
     [FIELD_CLEAR] = { "clear", 0, 26, 1, 0, FORM_NAMES, 0, 1, 1, no_yes, "clean what was read" },
     [FIELD_PAGE] = { "page", 0, 27, 6, 0, FORM_PIECE, 0, 63, 0, NULL,
                      "fill a bitmap, a bit for this much; it ends after 2^18 bits" },
@@ -180,10 +194,11 @@ static const struct op_spec op_specs[] = {
       6,
       { NEED(FIELD_INPUT), NEED(FIELD_HPA), NEED(FIELD_LENGTH), FIELD_PROT, FIELD_STAGE, FIELD_DOMAIN } },
     { "unmap",
-      "pt_unmap_range; with sync=yes also the invalidation, the wait and the freeing",
+      "pt_unmap_range, or with ranges=yes pt_unmap_ranges; with sync=yes also the invalidation, the wait and the "
+      "freeing",
       OP_UNMAP,
-      5,
-      { NEED(FIELD_INPUT), NEED(FIELD_LENGTH), FIELD_SYNC, FIELD_STAGE, FIELD_DOMAIN } },
+      6,
+      { NEED(FIELD_INPUT), NEED(FIELD_LENGTH), FIELD_SYNC, FIELD_RANGES, FIELD_STAGE, FIELD_DOMAIN } },
     { "sync", "pt_gather_sync of what unmaps with sync=no left", OP_SYNC, 2, { FIELD_STAGE, FIELD_DOMAIN } },
     { "cut",
       "pt_cut: largest leaves on both sides of an address",
@@ -200,6 +215,12 @@ static const struct op_spec op_specs[] = {
       OP_DIRTY_READ,
       7,
       { NEED(FIELD_INPUT), NEED(FIELD_LENGTH), FIELD_CLEAR, FIELD_PAGE, FIELD_UNSYNCED, FIELD_STAGE, FIELD_DOMAIN } },
+    { "map_list",
+      "pt_map_list: pieces of memory one behind the other",
+      OP_MAP_LIST,
+      11,
+      { NEED(FIELD_INPUT), NEED(FIELD_HPA), NEED(FIELD_PIECES), NEED(FIELD_PIECE), NEED(FIELD_STRIDE), FIELD_ORDER,
+        FIELD_MIX, FIELD_LAST, FIELD_PROT, FIELD_STAGE, FIELD_DOMAIN } },
     { "rmpupdate",
       "RMPUPDATE by the hypervisor",
       OP_RMPUPDATE,
@@ -254,9 +275,9 @@ static const struct {
     uint8_t row;
     uint8_t bounded;
 } by_kind[OP_KIND_LIMIT] = {
-    [OP_WORLD] = { ALL << FIELD_FORMAT & ALL >> (64 - OP_FIELD_COUNT), { 0 }, 1, FIELD_PROT },
+    [OP_WORLD] = { 0, { 0 }, 1, FIELD_PROT }, /* keys of its own: op_has */
     [OP_MAP] = { F(INPUT) | F(HPA) | F(LENGTH) | F(PROT) | TABLE, { 0x3f03fff, ALL, ALL, ALL }, 2, FIELD_STAGE },
-    [OP_UNMAP] = { F(INPUT) | F(LENGTH) | F(SYNC) | TABLE, { 0x7f000ff, ALL, 0, ALL }, 3, FIELD_STAGE },
+    [OP_UNMAP] = { F(INPUT) | F(LENGTH) | F(SYNC) | F(RANGES) | TABLE, { 0xff000ff, ALL, 0, ALL }, 3, FIELD_STAGE },
     [OP_SYNC] = { TABLE, { 0x3f000ff, 0, 0, 0 }, 4, FIELD_STAGE },
     [OP_CUT] = { F(AT) | TABLE, { 0x3f000ff, ALL, 0, 0 }, 5, FIELD_STAGE },
     [OP_RESIZE] = { F(INPUT) | F(LENGTH) | F(MAX) | TABLE, { 0xfff000ff, ALL, 0, ALL }, 6, FIELD_STAGE },
@@ -264,30 +285,35 @@ static const struct {
                         { 0x3fff000ff, ALL, 0, ALL },
                         7,
                         FIELD_STAGE },
+    [OP_MAP_LIST] = { F(INPUT) | F(HPA) | F(PIECES) | F(PIECE) | F(STRIDE) | F(ORDER) | F(MIX) | F(LAST) | F(PROT) |
+                          TABLE,
+                      { 0xfffffffffff03fff, ALL, ALL, ALL },
+                      8,
+                      FIELD_STAGE },
     [OP_RMPUPDATE] = { F(HPA) | F(SIZE) | F(ASSIGNED) | F(ASID) | F(GPA) | F(IMMUTABLE),
                        { 0x7ffc0000ff, ALL, ALL, 0 },
-                       8,
+                       9,
                        FIELD_PROT },
-    [OP_PSMASH] = { F(HPA), { 0xff, 0, ALL, 0 }, 9, FIELD_PROT },
+    [OP_PSMASH] = { F(HPA), { 0xff, 0, ALL, 0 }, 10, FIELD_PROT },
     [OP_PVALIDATE] = { F(HPA) | F(GPA) | F(ASID) | F(SIZE) | F(VALIDATE),
                        { 0x3ffc0000ff, ALL, ALL, 0 },
-                       10,
+                       11,
                        FIELD_PROT },
     [OP_RMPADJUST] = { F(HPA) | F(GPA) | F(ASID) | F(SIZE) | F(VMPL) | F(PERMS) | F(VMSA),
                        { 0xffffc0000ff, ALL, ALL, 1 },
-                       11,
+                       12,
                        FIELD_PROT },
     [OP_INV_PAGES] = { F(INPUT) | F(LENGTH) | F(NOW) | F(PDE) | TABLE | F(PASID),
                        { 0xfffff0000ff000ff, ALL, 0, ALL },
-                       12,
+                       13,
                        FIELD_STAGE },
-    [OP_COMPLETION_WAIT] = { 0, { 0xff, 0, 0, 0 }, 13, FIELD_PROT },
+    [OP_COMPLETION_WAIT] = { 0, { 0xff, 0, 0, 0 }, 14, FIELD_PROT },
     [OP_DMA] = { F(INPUT) | F(ACCESS) | F(DEVICE) | F(PRIVATE) | F(PASID),
                  { 0xfffff0001c0f00ff, ALL, 0, 0 },
-                 14,
+                 15,
                  FIELD_PRIVATE },
-    [OP_EVICT] = { F(INPUT) | F(DEVICE) | F(PASID), { 0xfffff000000f00ff, ALL, 0, 0 }, 15, FIELD_PROT },
-    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 16, FIELD_PROT },
+    [OP_EVICT] = { F(INPUT) | F(DEVICE) | F(PASID), { 0xfffff000000f00ff, ALL, 0, 0 }, 16, FIELD_PROT },
+    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 17, FIELD_PROT },
 };
 
 #undef F
@@ -327,9 +353,13 @@ const char *op_kind_name(enum op_kind kind)
     return spec ? spec->name : NULL;
 }
 
+_Static_assert(FIELD_FORMAT <= 64, "the fields of ops but world are a mask");
+
 bool op_has(enum op_kind kind, enum op_field field)
 {
-    return (unsigned)kind < OP_KIND_LIMIT && (unsigned)field < OP_FIELD_COUNT && by_kind[kind].fields >> field & 1;
+    if ((unsigned)kind >= OP_KIND_LIMIT || (unsigned)field >= OP_FIELD_COUNT) return false;
+    if (field >= FIELD_FORMAT) return kind == OP_WORLD;
+    return by_kind[kind].fields >> field & 1;
 }
 
 enum op_kind op_kind_of(const struct op *op)

@@ -133,21 +133,14 @@ static void kinds_keep_their_numbers(void **state)
         const char *name;
         unsigned kind;
     } frozen[] = {
-        { "world", 0 },
-        { "map", 1 },
-        { "unmap", 2 },
-        { "sync", 3 },
-        { "cut", 4 },
-        { "resize", 5 },
-        { "dirty_read", 6 },
-        { "rmpupdate", 16 },
-        { "psmash", 17 },
-        { "pvalidate", 18 },
-        { "rmpadjust", 19 },
-        { "inv_pages", 32 },
-        { "completion_wait", 33 },
-        { "dma", 34 },
-        { "evict", 35 },
+        { "world", 0 },       { "map", 1 },
+        { "unmap", 2 },       { "sync", 3 },
+        { "cut", 4 },         { "resize", 5 },
+        { "dirty_read", 6 },  { "map_list", 7 },
+        { "rmpupdate", 16 },  { "psmash", 17 },
+        { "pvalidate", 18 },  { "rmpadjust", 19 },
+        { "inv_pages", 32 },  { "completion_wait", 33 },
+        { "dma", 34 },        { "evict", 35 },
         { "fail_alloc", 64 },
     };
     unsigned count = 0;
@@ -185,6 +178,84 @@ static void a_map_lies_in_its_record_as_op_h_draws_it(void **state)
     assert_int_equal(op.operand[2], 0);
 }
 
+/* So is that of a list, and of an unmap that hands over. */
+static void a_list_lies_in_its_record_as_readme_says(void **state)
+{
+    struct op op = op_make(OP_MAP_LIST);
+
+    (void)state;
+    assert_int_equal(op.head, UINT64_C(0x0000100000000307));
+    op_set(&op, FIELD_PIECES, 5);
+    op_set(&op, FIELD_STRIDE, 0x12345000);
+    op_set(&op, FIELD_ORDER, ORDER_DOWN);
+    op_set(&op, FIELD_LAST, LAST_RAGGED);
+    op_set(&op, FIELD_MIX, 0xab);
+    op_set(&op, FIELD_PIECE, 0x3000);
+    assert_int_equal(op.head, UINT64_C(0x12345abb14000307));
+    assert_int_equal(op.operand[2], 0x3000);
+    op = op_make(OP_UNMAP);
+    op_set(&op, FIELD_RANGES, 1);
+    assert_int_equal(op.head, 0xc000002);
+}
+
+static struct op make_list(unsigned pieces, uint64_t piece, uint64_t stride)
+{
+    struct op op = op_make(OP_MAP_LIST);
+
+    op_set(&op, FIELD_INPUT, 0x10000);
+    op_set(&op, FIELD_HPA, 0x80000);
+    op_set(&op, FIELD_PIECES, pieces);
+    op_set(&op, FIELD_PIECE, piece);
+    op_set(&op, FIELD_STRIDE, stride);
+    return op;
+}
+
+static void pieces_lie_a_stride_apart_and_the_last_is_what_it_is_called(void **state)
+{
+    static const struct op_piece last[] = {
+        { 0x84000, 0x2000 }, { 0x80000, 0x2000 }, { 0x84000, 0x1000 },           { 0x84000, 0 },
+        { 0x84100, 0x2000 }, { 0x84000, 0x2100 }, { UINT64_C(1) << 63, 0x2000 }, { 0x84000, -UINT64_C(0x200000) },
+    };
+    struct op op = make_list(3, 0x2000, 0x2000);
+    struct op_piece pieces[OP_PIECES_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(last) / sizeof(last[0]); i++) {
+        op_set(&op, FIELD_LAST, i);
+        assert_int_equal(op_pieces(&op, pieces), 3);
+        assert_int_equal(pieces[0].target, 0x80000);
+        assert_int_equal(pieces[1].target, 0x82000);
+        assert_int_equal(pieces[1].length, 0x2000);
+        assert_int_equal(pieces[2].target, last[i].target);
+        assert_int_equal(pieces[2].length, last[i].length);
+    }
+    op_set(&op, FIELD_LAST, LAST_ALIKE);
+    op_set(&op, FIELD_ORDER, ORDER_DOWN);
+    op_pieces(&op, pieces);
+    assert_int_equal(pieces[2].target, 0x7c000);
+    op_set(&op, FIELD_PIECES, 0);
+    op_set(&op, FIELD_LAST, LAST_ENDLESS);
+    assert_int_equal(op_pieces(&op, pieces), 0);
+}
+
+/* A stored corpus keeps its meaning: what a seed draws is frozen. */
+static void a_mixed_list_is_drawn_from_its_seed_alone(void **state)
+{
+    static const uint64_t wanted[][2] = { { 0x80000, 0x1000 }, { 0x11000, 0x3000 }, { 0xa0000, 0x1000 },
+                                          { 0xb0000, 0x1000 }, { 0xc0000, 0x1000 }, { 0x17000, 0x1000 },
+                                          { 0xe0000, 0x3000 } };
+    struct op op = make_list(7, 0x1000, 0x10000);
+    struct op_piece pieces[OP_PIECES_MAX];
+
+    (void)state;
+    op_set(&op, FIELD_MIX, 1);
+    assert_int_equal(op_pieces(&op, pieces), 7);
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(pieces[i].target, wanted[i][0]);
+        assert_int_equal(pieces[i].length, wanted[i][1]);
+    }
+}
+
 static void sanitize_makes_any_bytes_legal_and_is_idempotent(void **state)
 {
     const uint64_t seed = 1;
@@ -195,7 +266,7 @@ static void sanitize_makes_any_bytes_legal_and_is_idempotent(void **state)
         struct op op = random_bytes(&random);
         struct op once, twice;
 
-        if (i % 2) op.head = (op.head & ~UINT64_C(0xff)) | op_spec_at(i / 2 % 15)->kind;
+        if (i % 2) op.head = (op.head & ~UINT64_C(0xff)) | op_spec_at(i / 2 % 17)->kind;
         once = op;
         op_sanitize(&once);
         twice = once;
@@ -217,7 +288,7 @@ static void sanitize_leaves_every_legal_value_alone(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        const struct op_spec *spec = op_spec_at(i % 15);
+        const struct op_spec *spec = op_spec_at(i % 17);
         struct op op = op_make((enum op_kind)spec->kind);
         struct op copy;
 
@@ -323,6 +394,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_op_is_legal_by_its_fields_and_not_by_other_bits),
         cmocka_unit_test(kinds_keep_their_numbers),
         cmocka_unit_test(a_map_lies_in_its_record_as_op_h_draws_it),
+        cmocka_unit_test(a_list_lies_in_its_record_as_readme_says),
+        cmocka_unit_test(pieces_lie_a_stride_apart_and_the_last_is_what_it_is_called),
+        cmocka_unit_test(a_mixed_list_is_drawn_from_its_seed_alone),
         cmocka_unit_test(sanitize_makes_any_bytes_legal_and_is_idempotent),
         cmocka_unit_test(sanitize_leaves_every_legal_value_alone),
         cmocka_unit_test(defaults_of_a_made_op_are_those_of_the_table),

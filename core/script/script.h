@@ -150,10 +150,16 @@ void script_context_note(struct script_context *context, const struct op *op);
 /* Length of the first `count` leaves that a greedy map of the range makes (formats.md 2.5); 0: not one fits. */
 uint64_t script_leading_leaves(const struct script_limits *limits, const struct script_live *range, unsigned count);
 
+/*
+ * What a map or map_list asks for, as ranges one behind the other; pieces that continue each other in memory are one,
+ * since that is what alignment is asked of. Returns how many.
+ */
+unsigned script_runs_of(const struct op *op, struct script_live runs[OP_PIECES_MAX]);
+
 /* Leaves enough to fill a table of 512; a map of more would cost as much as thousands of others. */
 enum { SCRIPT_LEAVES_MAX = 600 };
 
-/* Shorten a map that would make more than `leaves` leaves. True: it was shortened. */
+/* Shorten a map or map_list that would make more than `leaves` leaves. True: it was shortened. */
 bool script_limit_map(const struct script_limits *limits, struct op *op, unsigned leaves);
 
 /* A resize of what is live makes at most two tables full of leaves: else its max= is raised. */
@@ -164,6 +170,8 @@ const struct script_live *script_context_find(const struct script_context *conte
 
 struct op script_generate_world(struct random *random, enum script_theme theme);
 struct script_style script_generate_style(struct random *random, enum script_theme theme, const struct op *world);
+/* Everything of a map_list but where it begins; `length` bytes are known to be free there. */
+void script_draw_list(struct random *random, const struct script_context *context, uint64_t length, struct op *op);
 struct op script_generate_op(struct random *random, const struct script_style *style,
                              const struct script_context *context);
 

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { RUNS_NOTED = 2 };
+
 static struct script_limits limits_of(const struct op *world)
 {
     const struct script_format *format = script_format_of(world);
@@ -63,11 +65,39 @@ static bool fits(const struct script_limits *limits, const struct script_live *r
            range->length - 1 <= low_mask(limits->output_bits) - range->target;
 }
 
-uint64_t script_leading_leaves(const struct script_limits *limits, const struct script_live *range, unsigned count)
+unsigned script_runs_of(const struct op *op, struct script_live runs[OP_PIECES_MAX])
+{
+    const bool is_list = op_kind_of(op) == OP_MAP_LIST;
+    struct op_piece pieces[OP_PIECES_MAX];
+    uint64_t input = op_get(op, FIELD_INPUT);
+    unsigned piece_count = 1, count = 0;
+
+    if (is_list)
+        piece_count = op_pieces(op, pieces);
+    else
+        pieces[0] = (struct op_piece){ op_get(op, FIELD_HPA), op_get(op, FIELD_LENGTH) };
+    for (unsigned i = 0; i < piece_count; i++) {
+        struct script_live *before = count ? &runs[count - 1] : NULL;
+
+        if (before && before->target + before->length == pieces[i].target)
+            before->length += pieces[i].length;
+        else
+            runs[count++] = (struct script_live){ .input = input,
+                                                  .target = pieces[i].target,
+                                                  .length = pieces[i].length,
+                                                  .domain = (uint8_t)op_get(op, FIELD_DOMAIN),
+                                                  .stage = (uint8_t)op_get(op, FIELD_STAGE) };
+        input += pieces[i].length;
+    }
+    return count;
+}
+
+/* As script_leading_leaves; *count becomes how many were left over. */
+static uint64_t take_leaves(const struct script_limits *limits, const struct script_live *range, unsigned *count)
 {
     uint64_t done = 0;
 
-    while (count-- > 0 && done < range->length) {
+    for (; *count > 0 && done < range->length; --*count) {
         const uint64_t left = range->length - done;
         const unsigned aligned = trailing_zeros((range->input + done) | (range->target + done));
         const unsigned shift = (unsigned)min_u64(aligned, log2_floor(left));
@@ -79,19 +109,48 @@ uint64_t script_leading_leaves(const struct script_limits *limits, const struct 
     return done;
 }
 
+uint64_t script_leading_leaves(const struct script_limits *limits, const struct script_live *range, unsigned count)
+{
+    return take_leaves(limits, range, &count);
+}
+
+/* Does the engine take all of these, and do they make more than `leaves` leaves? */
+static bool are_too_many(const struct script_limits *limits, const struct script_live *runs, unsigned count,
+                         unsigned leaves)
+{
+    bool is_more = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!fits(limits, &runs[i])) return false;
+        if (!is_more) is_more = take_leaves(limits, &runs[i], &leaves) < runs[i].length;
+    }
+    return is_more;
+}
+
+/* Fewer pieces; a single one that is still too long is shortened. */
+static void shorten_list(const struct script_limits *limits, struct op *op, unsigned leaves)
+{
+    struct script_live runs[OP_PIECES_MAX];
+
+    while (op_get(op, FIELD_PIECES) > 1 && are_too_many(limits, runs, script_runs_of(op, runs), leaves))
+        op_set(op, FIELD_PIECES, op_get(op, FIELD_PIECES) / 2);
+    if (op_get(op, FIELD_PIECES) > 1 || !are_too_many(limits, runs, script_runs_of(op, runs), leaves)) return;
+    op_set(op, FIELD_PIECE, script_leading_leaves(limits, &runs[0], leaves));
+}
+
 bool script_limit_map(const struct script_limits *limits, struct op *op, unsigned leaves)
 {
-    struct script_live range;
-    uint64_t length;
+    const enum op_kind kind = op_kind_of(op);
+    struct script_live runs[OP_PIECES_MAX];
+    unsigned count;
 
-    if (op_kind_of(op) != OP_MAP) return false;
-    range = (struct script_live){ .input = op_get(op, FIELD_INPUT),
-                                  .target = op_get(op, FIELD_HPA),
-                                  .length = op_get(op, FIELD_LENGTH) };
-    if (!fits(limits, &range)) return false;
-    length = script_leading_leaves(limits, &range, leaves);
-    if (length == 0 || length == range.length) return false;
-    op_set(op, FIELD_LENGTH, length);
+    if (kind != OP_MAP && kind != OP_MAP_LIST) return false;
+    count = script_runs_of(op, runs);
+    if (!limits->page_sizes || !are_too_many(limits, runs, count, leaves)) return false;
+    if (kind == OP_MAP)
+        op_set(op, FIELD_LENGTH, script_leading_leaves(limits, &runs[0], leaves));
+    else
+        shorten_list(limits, op, leaves);
     return true;
 }
 
@@ -116,25 +175,35 @@ void script_limit_resize(const struct script_context *context, struct op *op)
     op_set(op, FIELD_MAX, shift);
 }
 
-/* A map goes as far as the first range in its way. */
-static void note_map(struct script_context *context, const struct op *op)
+/* A map goes as far as the first range in its way. False: something is, or was at its start. */
+static bool note_run(struct script_context *context, struct script_live range)
 {
-    struct script_live range = {
-        .input = op_get(op, FIELD_INPUT),
-        .target = op_get(op, FIELD_HPA),
-        .length = op_get(op, FIELD_LENGTH),
-        .domain = (uint8_t)op_get(op, FIELD_DOMAIN),
-        .stage = (uint8_t)op_get(op, FIELD_STAGE),
-    };
-    const struct script_live *obstacle;
+    const struct script_live *obstacle = script_context_find(context, &range);
 
-    if (!(op_get(op, FIELD_PROT) & 3) || !fits(&context->limits, &range)) return;
-    obstacle = script_context_find(context, &range);
-    if (obstacle && obstacle->input <= range.input) return;
+    if (obstacle && obstacle->input <= range.input) return false;
     if (obstacle) range.length = obstacle->input - range.input;
     context->live[context->live_next] = range;
     context->live_next = (context->live_next + 1) % SCRIPT_LIVE_MAX;
     if (context->live_count < SCRIPT_LIVE_MAX) context->live_count++;
+    return !obstacle;
+}
+
+/* A list of few runs is its runs; a longer one counts as one range, so that it does not push out all else. */
+static void note_map(struct script_context *context, const struct op *op)
+{
+    struct script_live runs[OP_PIECES_MAX];
+    unsigned count = script_runs_of(op, runs);
+
+    if (!(op_get(op, FIELD_PROT) & 3)) return;
+    for (unsigned i = 0; i < count; i++) {
+        if (!fits(&context->limits, &runs[i])) return;
+    }
+    if (count > RUNS_NOTED) {
+        for (unsigned i = 1; i < count; i++) runs[0].length += runs[i].length;
+        count = 1;
+    }
+    for (unsigned i = 0; i < count && note_run(context, runs[i]); i++) {
+    }
 }
 
 /* What is left of a live range without [first, end); length 0 = nothing. A hole keeps the part in front of it. */
@@ -200,7 +269,8 @@ static void note_rmpupdate(struct script_context *context, const struct op *op)
 void script_context_note(struct script_context *context, const struct op *op)
 {
     switch (op_kind_of(op)) {
-    case OP_MAP: note_map(context, op); break;
+    case OP_MAP:
+    case OP_MAP_LIST: note_map(context, op); break;
     case OP_UNMAP: note_unmap(context, op); break;
     case OP_DMA: note_dma(context, op); break;
     case OP_SYNC:

@@ -256,7 +256,10 @@ static void draw_map(const struct draw *draw, struct op *op)
     range = draw_place(draw, op);
     op_set(op, FIELD_INPUT, range.input);
     op_set(op, FIELD_HPA, range.target);
-    op_set(op, FIELD_LENGTH, range.length);
+    if (op_kind_of(op) == OP_MAP)
+        op_set(op, FIELD_LENGTH, range.length);
+    else
+        script_draw_list(draw->random, draw->context, range.length, op);
     if (random_one_in(draw->random, 6)) op_set(op, FIELD_PROT, random_below(draw->random, 64));
     if (op_get(op, FIELD_PROT) % 4 == 0 && !draw_percent(draw->random, draw->style->odd_percent))
         op_set(op, FIELD_PROT, DRAW_OF(draw->random, 1, 2, 3));
@@ -457,7 +460,8 @@ static void draw_rmp_op(const struct draw *draw, struct op *op)
 /* Misalign, wrap or empty one address or length, or leave a half. */
 static void draw_odd(const struct draw *draw, struct op *op)
 {
-    const enum op_field field = (enum op_field)DRAW_OF(draw->random, FIELD_INPUT, FIELD_HPA, FIELD_LENGTH, FIELD_AT);
+    const enum op_field field =
+        (enum op_field)DRAW_OF(draw->random, FIELD_INPUT, FIELD_HPA, FIELD_LENGTH, FIELD_AT, FIELD_PIECE);
 
     if (draw->limits->has_halves && op_has(op_kind_of(op), FIELD_LENGTH) && random_one_in(draw->random, 4)) {
         op_set(op, FIELD_INPUT, bit(draw->limits->input_bits) - bit(draw->limits->page_shift));
@@ -470,10 +474,12 @@ static void draw_odd(const struct draw *draw, struct op *op)
 static void draw_fields(const struct draw *draw, struct op *op)
 {
     switch (op_kind_of(op)) {
-    case OP_MAP: draw_map(draw, op); break;
+    case OP_MAP:
+    case OP_MAP_LIST: draw_map(draw, op); break;
     case OP_UNMAP:
         draw_live_range(draw, op);
         op_set(op, FIELD_SYNC, !random_one_in(draw->random, 4));
+        op_set(op, FIELD_RANGES, random_one_in(draw->random, 3));
         break;
     case OP_DIRTY_READ:
         draw_live_range(draw, op);
@@ -517,22 +523,6 @@ struct op script_generate_op(struct random *random, const struct script_style *s
     }
     CHECK(op_is_legal(&op));
     return op;
-}
-
-size_t script_back_s1(const struct op *world, struct op ops[2])
-{
-    const uint64_t gpa = op_get(world, FIELD_S1_TABLES);
-    const uint64_t hpa = op_get(world, FIELD_S1_BACKING);
-
-    ops[0] = op_make(OP_MAP);
-    op_set(&ops[0], FIELD_INPUT, gpa);
-    op_set(&ops[0], FIELD_HPA, hpa);
-    op_set(&ops[0], FIELD_LENGTH, bit(SHIFT_2M));
-    ops[1] = op_make(OP_RMPUPDATE);
-    op_set(&ops[1], FIELD_HPA, hpa);
-    op_set(&ops[1], FIELD_GPA, gpa);
-    op_set(&ops[1], FIELD_SIZE, 1);
-    return op_get(world, FIELD_RMP) ? 2 : 1;
 }
 
 /*

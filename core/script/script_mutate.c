@@ -155,6 +155,11 @@ static void change_field(struct random *random, struct edit *edit)
         op_set(op, field, random_below(random, 4));
     } else if (field == FIELD_STAGE) {
         op_set(op, field, op_get(&edit->ops[0], FIELD_S1) ? random_below(random, 3) : STAGE_DEFAULT);
+    } else if (field == FIELD_STRIDE) {
+        const uint64_t strides[] = { op_get(op, FIELD_PIECE), 2 * op_get(op, field), op_get(op, field) / 2,
+                                     op_get(op, FIELD_PIECE) + bit(SHIFT_4K) };
+
+        op_set(op, field, align_down(strides[random_below(random, 4)], row->unit) & row->max);
     } else if (field == FIELD_ASID || field == FIELD_PASID) {
         op_set(op, field, random_below(random, 3));
     } else {
@@ -324,13 +329,13 @@ static void move_to_free(const struct script_context *context, struct op *op)
     const bool is_high = limits->is_upper || (limits->has_halves && op_get(op, FIELD_INPUT) > low);
     const uint64_t half = is_high ? ~low : 0;
     uint64_t delta = 0;
+    const enum op_field size = op_kind_of(op) == OP_MAP ? FIELD_LENGTH : FIELD_PIECE;
     struct script_live range;
     const struct script_live *obstacle;
 
     op_set(op, FIELD_INPUT, (align_down(op_get(op, FIELD_INPUT), limits->page_shift) & low) | half);
     op_set(op, FIELD_HPA, align_down(op_get(op, FIELD_HPA), limits->page_shift) & low_mask(limits->output_bits));
-    op_set(op, FIELD_LENGTH,
-           max_u64(align_down(op_get(op, FIELD_LENGTH), limits->page_shift), bit(limits->page_shift)));
+    op_set(op, size, max_u64(align_down(op_get(op, size), limits->page_shift), bit(limits->page_shift)));
     range = range_of(op, FIELD_INPUT);
     obstacle = script_context_find(context, &range);
     if (obstacle) delta = obstacle->input + obstacle->length - range.input;
@@ -354,7 +359,7 @@ static void repair_op(struct random *random, const struct script_context *contex
 {
     if (!random_one_in(random, 16)) move_to_world(&context->limits, op);
     if (random_one_in(random, 4)) return;
-    if (op_kind_of(op) == OP_MAP)
+    if (op_kind_of(op) == OP_MAP || op_kind_of(op) == OP_MAP_LIST)
         move_to_free(context, op);
     else if (context->live_count && misses(context, op))
         move_to_live(random, context, op);

@@ -231,7 +231,7 @@ static void set_input(struct line *line, uint64_t value, unsigned column)
  */
 static bool resolve_input(struct parser *parser, struct line *line)
 {
-    const bool is_map = line->spec->kind == OP_MAP;
+    const bool is_map = line->spec->kind == OP_MAP || line->spec->kind == OP_MAP_LIST;
     uint64_t stage;
 
     if (!has_two_names(line->spec)) return true;

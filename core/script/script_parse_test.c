@@ -182,7 +182,8 @@ static void in_a_world_of_two_stages_the_name_of_the_address_gives_the_stage(voi
                                     "map gpa=0x5000 hpa=0x6000 length=4K\n"
                                     "map stage=s1 iova=0x1000 hpa=0x5000 length=4K\n"
                                     "unmap stage=s2 gpa=0x5000 length=4K\n"
-                                    "cut at=0x5000 stage=s1\n");
+                                    "cut at=0x5000 stage=s1\n"
+                                    "map_list iova=0x1000 gpa=0x5000 pieces=2 piece=4K stride=8K\n");
     char text[OP_TEXT_MAX];
 
     (void)state;
@@ -195,6 +196,8 @@ static void in_a_world_of_two_stages_the_name_of_the_address_gives_the_stage(voi
     assert_int_equal(op_get(&script.ops[4], FIELD_STAGE), STAGE_S2);
     op_print(&script.ops[1], &script.ops[0], text);
     assert_string_equal(text, "map iova=0x1000 gpa=0x5000 length=4K stage=s1");
+    op_print(&script.ops[6], &script.ops[0], text);
+    assert_string_equal(text, "map_list iova=0x1000 gpa=0x5000 pieces=2 piece=4K stride=8K stage=s1");
     script_free(&script);
 }
 
@@ -244,6 +247,12 @@ static const struct wrong wrongs[] = {
     { "  map gpa=0 length=4K\n", 1, 3, "map: missing key; expected hpa=" },
     { "unmap gpa=0\n", 1, 1, "unmap: missing key; expected length=" },
     { "cut\n", 1, 1, "cut: missing key; expected at=" },
+    { "map_list gpa=0 hpa=0 piece=4K stride=4K\n", 1, 1, "map_list: missing key; expected pieces=" },
+    { "map_list gpa=0 hpa=0 pieces=64 piece=4K stride=4K\n", 1, 29, "pieces: 64 is out of range" },
+    { "map_list gpa=0 hpa=0 pieces=2 piece=4K stride=2K\n", 1, 47, "stride: 2K is not a multiple of 4K" },
+    { "map_list gpa=0 hpa=0 pieces=2 piece=4K stride=4G\n", 1, 47, "stride: 4G is out of range" },
+    { "map_list gpa=0 hpa=0 pieces=2 piece=4K stride=4K last=least\n", 1, 55,
+      "last: unknown value 'least'; expected alike, first, half," },
     { "pvalidate hpa=0\n", 1, 1, "pvalidate: missing key; expected gpa=" },
     { "fail_alloc\n", 1, 1, "fail_alloc: missing key; expected n=" },
     { "dma\n", 1, 1, "dma: missing key; expected iova=" },

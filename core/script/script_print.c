@@ -26,7 +26,7 @@ static const char *input_name(const struct op *op, const struct op *world)
 static const char *field_name(const struct op *op, const struct op *world, enum op_field field)
 {
     if (field == FIELD_INPUT) return input_name(op, world);
-    if (field == FIELD_HPA && op_kind_of(op) == OP_MAP && op_get(op, FIELD_STAGE) == STAGE_S1) return "gpa";
+    if (field == FIELD_HPA && op_has(op_kind_of(op), FIELD_STAGE) && op_get(op, FIELD_STAGE) == STAGE_S1) return "gpa";
     return op_field_row(field)->name;
 }
 

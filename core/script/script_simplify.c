@@ -99,7 +99,7 @@ static bool simplify_fields(struct simplifier *simplifier)
             if (op_get(&simplifier->ops[at], field) == op_default(&simplifier->ops[at], field)) continue;
             if (try_value(simplifier, at, field, op_default(&simplifier->ops[at], field)))
                 has_changed = true;
-            else if (op_field_row(field)->width >= 40)
+            else if (op_field_row(field)->width >= 40 || field == FIELD_PIECES || field == FIELD_STRIDE)
                 has_changed |= shrink_number(simplifier, at, field);
         }
     }

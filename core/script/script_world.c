@@ -79,11 +79,12 @@ struct op script_generate_world(struct random *random, enum script_theme theme)
 /* How often each op comes, as far as a style does not change it. */
 static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
     [SCRIPT_ANY] = {
-        [OP_MAP] = 60,      [OP_UNMAP] = 36,          [OP_SYNC] = 4,
+        [OP_MAP] = 46,      [OP_UNMAP] = 36,          [OP_SYNC] = 4,
         [OP_CUT] = 14,      [OP_DIRTY_READ] = 12,     [OP_RMPUPDATE] = 14,
         [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
         [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,      [OP_RESIZE] = 8,
+        [OP_MAP_LIST] = 16,
     },
     [SCRIPT_LOCKSTEP] = {
         [OP_MAP] = 30,       [OP_UNMAP] = 16,          [OP_SYNC] = 4,
@@ -91,6 +92,7 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_PSMASH] = 8,     [OP_PVALIDATE] = 8,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 10, [OP_COMPLETION_WAIT] = 6, [OP_DMA] = 70,
         [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,      [OP_RESIZE] = 6,
+        [OP_MAP_LIST] = 6,
     },
 };
 
@@ -127,4 +129,20 @@ struct script_style script_generate_style(struct random *random, enum script_the
     }
     if (cut_is_dear) style.weight[OP_CUT] /= style.has_many_leaves ? 2 : 8;
     return style;
+}
+
+size_t script_back_s1(const struct op *world, struct op ops[2])
+{
+    const uint64_t gpa = op_get(world, FIELD_S1_TABLES);
+    const uint64_t hpa = op_get(world, FIELD_S1_BACKING);
+
+    ops[0] = op_make(OP_MAP);
+    op_set(&ops[0], FIELD_INPUT, gpa);
+    op_set(&ops[0], FIELD_HPA, hpa);
+    op_set(&ops[0], FIELD_LENGTH, bit(SHIFT_2M));
+    ops[1] = op_make(OP_RMPUPDATE);
+    op_set(&ops[1], FIELD_HPA, hpa);
+    op_set(&ops[1], FIELD_GPA, gpa);
+    op_set(&ops[1], FIELD_SIZE, 1);
+    return op_get(world, FIELD_RMP) ? 2 : 1;
 }

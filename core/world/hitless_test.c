@@ -11,9 +11,9 @@
  * them. In the late and storm runs it also writes, between any two accesses of the engine: what it wrote must be
  * reported as dirty when all is over.
  */
-#include "world/hitless_scene.h"
+#include "world/hitless_actions.h"
 
-enum { LATE_RUNS = 6, PAGES_MAX = 512, PARTS_MAX = 1024 };
+enum { LATE_RUNS = 6 };
 
 #define X(token) extern const struct engine token##_observed_engine;
 WALKER_LIST(X)
@@ -33,224 +33,6 @@ static const struct engine *const engines[] = {
         WALKER_LIST(X)
 #undef X
 #endif
-};
-
-/* ---- actions ----------------------------------------------------------------------------------------------------- */
-
-enum { NOT_HERE = 1 }; /* an action makes no sense for this leaf */
-
-struct action {
-    const char *name;
-    int (*prepare)(struct scene *s); /* unobserved. NULL: nothing to do; 0, NOT_HERE, -EOPNOTSUPP */
-    int (*run)(struct scene *s);
-    enum fate fate; /* of what lies in [first, last] of the leaf */
-    bool is_misaligned, is_partial;
-};
-
-static int map_leaf(struct scene *s)
-{
-    return fixture_map(&s->f, s->va, s->pa, bit(s->shift), RW);
-}
-
-static bool is_page(const struct scene *s)
-{
-    return bit(s->shift) == s->granule;
-}
-
-/* By smallest pages: the target is one off. */
-static int map_pages(struct scene *s)
-{
-    if (is_page(s) || bit(s->shift) / s->granule > PAGES_MAX) return NOT_HERE;
-    return fixture_map(&s->f, s->va, s->pa + s->granule, bit(s->shift), RW);
-}
-
-static int can_map_pages(struct scene *s)
-{
-    return is_page(s) || bit(s->shift) / s->granule > PAGES_MAX ? NOT_HERE : 0;
-}
-
-static int leave_empty_tables(struct scene *s)
-{
-    if (is_page(s)) return NOT_HERE;
-    kunit_map_ok(&s->f, s->va, 0, s->granule);
-    return fixture_unmap(&s->f, s->va, s->granule) == s->granule ? 0 : -EIO;
-}
-
-static int block_middle(struct scene *s)
-{
-    if (can_map_pages(s) != 0) return NOT_HERE;
-    return fixture_map(&s->f, s->va + bit(s->shift - 1), 3 * s->granule, s->granule, RW);
-}
-
-static int map_pages_until_blocked(struct scene *s)
-{
-    return map_pages(s) == -EADDRINUSE && s->f.mapped == bit(s->shift - 1) ? 0 : -EIO;
-}
-
-static int unmap_all(struct scene *s)
-{
-    return fixture_unmap(&s->f, s->va, bit(s->shift)) == bit(s->shift) ? 0 : -EIO;
-}
-
-/* The lower half without its first page. */
-static int unmap_part(struct scene *s)
-{
-    const uint64_t length = bit(s->shift - 1) - s->granule;
-
-    if (length == 0) return 0;
-    return fixture_unmap(&s->f, s->va + s->granule, length) == length ? 0 : -EIO;
-}
-
-static int map_leaf_to_split(struct scene *s)
-{
-    return is_page(s) ? NOT_HERE : map_leaf(s);
-}
-
-static int cut_middle(struct scene *s)
-{
-    return pt_cut(&s->f.pt, iova(s->va + bit(s->shift - 1)));
-}
-
-static int cut_first_page(struct scene *s)
-{
-    return pt_cut(&s->f.pt, iova(s->va + s->granule));
-}
-
-static int resize_to(struct scene *s, uint64_t max_leaf)
-{
-    return pt_resize_range(&s->f.pt, iova(s->va), bit(s->shift), max_leaf);
-}
-
-/* The next smaller size, often of a run. */
-static int split_a_little(struct scene *s)
-{
-    return resize_to(s, bit(log2_floor(s->f.pt.page_sizes & low_mask(s->shift))));
-}
-
-/* The items of the level below; 0: there is none, or there are too many. */
-static uint64_t lower_item(const struct scene *s)
-{
-    const struct pt_geometry *geometry = &s->f.pt.engine->geometry;
-    const unsigned level = (s->shift - geometry->granule_shift) / geometry->index_bits;
-    const uint64_t size = level ? bit(kunit_item_shift(&s->f, level - 1)) : 0;
-
-    return size & s->f.pt.page_sizes && bit(s->shift) / size <= PARTS_MAX ? size : 0;
-}
-
-static int map_leaf_over_tables(struct scene *s)
-{
-    return lower_item(s) ? map_leaf(s) : NOT_HERE;
-}
-
-static int split_to_tables(struct scene *s)
-{
-    return resize_to(s, lower_item(s));
-}
-
-static int merge(struct scene *s)
-{
-    return resize_to(s, bit(s->shift));
-}
-
-static int prepare_merge_of_halves(struct scene *s)
-{
-    const int error = map_leaf_to_split(s);
-
-    return error ? error : split_a_little(s);
-}
-
-static int prepare_merge_of_table(struct scene *s)
-{
-    const int error = map_leaf_over_tables(s);
-
-    return error ? error : split_to_tables(s);
-}
-
-/* Tables below tables. */
-static int prepare_merge_of_tree(struct scene *s)
-{
-    const int error = prepare_merge_of_table(s);
-
-    return error ? error : cut_first_page(s);
-}
-
-static int set_dirty(struct scene *s)
-{
-    return pt_set_dirty(&s->f.pt, iova(s->va + bit(s->shift) / 2));
-}
-
-static void note_report(void *context, iova_t start, uint64_t length)
-{
-    struct scene *s = context;
-
-    for (unsigned i = 0; i < s->probe_count; i++) {
-        if (s->probes[i].va - start.value < length) s->probes[i].was_reported = true;
-    }
-}
-
-static int clear_dirty(struct scene *s)
-{
-    struct pt_gather gather = pt_gather_empty();
-    const int error = pt_read_and_clear_dirty(&s->f.pt, iova(s->va), bit(s->shift), 0, note_report, s, &gather);
-
-    pt_gather_sync(&s->f.pt, &gather);
-    return error;
-}
-
-static int map_dirty_leaf(struct scene *s)
-{
-    const int error = map_leaf(s);
-
-    return error ? error : set_dirty(s);
-}
-
-static int map_dirty_pages(struct scene *s)
-{
-    const int error = map_pages(s);
-
-    return error ? error : set_dirty(s);
-}
-
-static int map_leaf_to_grow(struct scene *s)
-{
-    const struct pt_geometry *geometry = &s->f.pt.engine->geometry;
-    struct pt_info info;
-
-    pt_get_info(&s->f.pt, &info);
-    if (!(info.features & PT_DYNAMIC_TOP) || info.top_level >= geometry->level_max) return NOT_HERE;
-    return map_leaf(s);
-}
-
-/* A page at the very end: the taller tops lead to the tables that were there. */
-static int grow_top(struct scene *s)
-{
-    const uint64_t place = align_down(kunit_last(s->config), trailing_zeros(s->granule)) - 16 * s->granule;
-    const unsigned level = s->table.top_level;
-    const int error = fixture_map(&s->f, place, 0, s->granule, RW);
-
-    if (error) return error;
-    return s->table.top_level > level || place < end_of(s) ? 0 : -EIO;
-}
-
-static const struct action actions[] = {
-    { "map", NULL, map_leaf, APPEARS, false, false },
-    { "map-pages", can_map_pages, map_pages, APPEARS, true, false },
-    { "map-over-empty-tables", leave_empty_tables, map_leaf, APPEARS, false, false },
-    { "map-until-blocked", block_middle, map_pages_until_blocked, APPEARS, true, false },
-    { "unmap", map_leaf, unmap_all, VANISHES, false, false },
-    { "unmap-pages", map_pages, unmap_all, VANISHES, true, false },
-    { "unmap-some-pages", map_pages, unmap_part, VANISHES, true, true },
-    { "cut-middle", map_leaf_to_split, cut_middle, KEEPS, false, false },
-    { "cut-first-page", map_leaf_to_split, cut_first_page, KEEPS, false, false },
-    { "split-a-little", map_leaf_to_split, split_a_little, KEEPS, false, false },
-    { "split-to-tables", map_leaf_over_tables, split_to_tables, KEEPS, false, false },
-    { "merge-halves", prepare_merge_of_halves, merge, KEEPS, false, false },
-    { "merge-table", prepare_merge_of_table, merge, KEEPS, false, false },
-    { "merge-tree", prepare_merge_of_tree, merge, KEEPS, false, false },
-    { "set-dirty", map_leaf, set_dirty, KEEPS, false, false },
-    { "clear-dirty", map_dirty_leaf, clear_dirty, KEEPS, false, false },
-    { "clear-dirty-pages", map_dirty_pages, clear_dirty, KEEPS, true, false },
-    { "grow-top", map_leaf_to_grow, grow_top, KEEPS, false, false },
 };
 
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
@@ -277,7 +59,7 @@ static void add_probe(struct scene *s, const struct action *action, uint64_t va)
     probe->old = probe->last = sight_of(s, probe, &walk.leaf);
     probe->fate = is_inside ? action->fate : KEEPS;
     if (probe->fate == APPEARS && probe->old.is_present) probe->fate = KEEPS;
-    probe->new_address = s->pa + offset + (action->is_misaligned ? s->granule : 0);
+    probe->new_address = s->pa + turned(s, action->turn, offset) + (action->is_misaligned ? s->granule : 0);
     for (unsigned i = walk.leaf.reads; i >= 2 && probe->cached_count < CACHED_MAX; i--)
         probe->cached[probe->cached_count++] = walk.path[i - 2];
 }
@@ -351,7 +133,8 @@ static void check_end(struct scene *s, const struct action *action)
     look_at_all(s, true);
     for (unsigned i = 0; i < s->probe_count; i++) {
         const struct probe *probe = &s->probes[i];
-        const bool is_beyond = action->run == map_pages_until_blocked && probe->va - s->va >= bit(s->shift - 1);
+        const bool is_beyond = (action->run == map_pages_until_blocked || action->run == map_list_until_blocked) &&
+                               probe->va - s->va >= bit(s->shift - 1);
 
         if (probe->fate == APPEARS && probe->last.is_present == is_beyond) fail_at(s, probe, "not as mapped");
         if (probe->fate == VANISHES && probe->last.is_present) fail_at(s, probe, "still mapped");

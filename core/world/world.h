@@ -64,6 +64,8 @@ struct world_outcome {
     uint64_t leaves; /* leaves written or removed, dirty leaves */
     uint64_t bits;   /* dirty_read with page=: set in the bitmap */
     bool has_bits;
+    bool has_reports;    /* unmap ranges=yes: */
+    unsigned reports;    /* pieces of memory handed over */
     unsigned freed;      /* table pages freed by syncs during the op */
     enum rmp_result rmp; /* RMP ops */
     struct iommu_outcome dma;

@@ -179,11 +179,12 @@ static void do_fail_alloc(struct world *world, const struct op *op, struct world
 typedef void handler(struct world *world, const struct op *op, struct world_outcome *outcome);
 
 static handler *const handlers[OP_KIND_LIMIT] = {
-    [OP_MAP] = world_do_map,       [OP_UNMAP] = world_do_unmap,   [OP_SYNC] = world_do_sync,
-    [OP_CUT] = world_do_cut,       [OP_RESIZE] = world_do_resize, [OP_DIRTY_READ] = world_do_dirty_read,
-    [OP_RMPUPDATE] = do_rmpupdate, [OP_PSMASH] = do_psmash,       [OP_PVALIDATE] = do_pvalidate,
-    [OP_RMPADJUST] = do_rmpadjust, [OP_INV_PAGES] = do_inv_pages, [OP_COMPLETION_WAIT] = do_completion_wait,
-    [OP_DMA] = world_do_dma,       [OP_EVICT] = world_do_evict,   [OP_FAIL_ALLOC] = do_fail_alloc,
+    [OP_MAP] = world_do_map,           [OP_UNMAP] = world_do_unmap,   [OP_SYNC] = world_do_sync,
+    [OP_CUT] = world_do_cut,           [OP_RESIZE] = world_do_resize, [OP_DIRTY_READ] = world_do_dirty_read,
+    [OP_RMPUPDATE] = do_rmpupdate,     [OP_PSMASH] = do_psmash,       [OP_PVALIDATE] = do_pvalidate,
+    [OP_RMPADJUST] = do_rmpadjust,     [OP_INV_PAGES] = do_inv_pages, [OP_COMPLETION_WAIT] = do_completion_wait,
+    [OP_DMA] = world_do_dma,           [OP_EVICT] = world_do_evict,   [OP_FAIL_ALLOC] = do_fail_alloc,
+    [OP_MAP_LIST] = world_do_map_list,
 };
 
 void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome)

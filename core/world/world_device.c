@@ -72,18 +72,49 @@ static struct walk cpu_walk(const struct world_table *table, uint64_t address)
     return walk;
 }
 
-static bool has_range(const struct op *op)
+/* Bytes of input addresses that the op names, at least 1. */
+static uint64_t length_of(const struct op *op)
 {
     const enum op_kind kind = op_kind_of(op);
+    uint64_t length = 0;
 
-    return op_has(kind, FIELD_INPUT) && op_has(kind, FIELD_LENGTH);
+    if (kind == OP_MAP_LIST) {
+        struct op_piece pieces[OP_PIECES_MAX];
+        const unsigned count = op_pieces(op, pieces);
+
+        for (unsigned i = 0; i < count; i++) length += pieces[i].length;
+    } else if (op_has(kind, FIELD_INPUT) && op_has(kind, FIELD_LENGTH)) {
+        length = op_get(op, FIELD_LENGTH);
+    }
+    return length ? length : 1;
+}
+
+/* Where the op would map `address`. False: nowhere. */
+static bool target_by(const struct op *op, uint64_t address, uint64_t *target)
+{
+    struct op_piece pieces[OP_PIECES_MAX];
+    unsigned count = 0;
+    uint64_t start;
+
+    if (op_kind_of(op) == OP_MAP) {
+        pieces[count++] = (struct op_piece){ op_get(op, FIELD_HPA), op_get(op, FIELD_LENGTH) };
+    } else if (op_kind_of(op) == OP_MAP_LIST) {
+        count = op_pieces(op, pieces);
+    }
+    start = count ? op_get(op, FIELD_INPUT) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        *target = pieces[i].target + (address - start);
+        if (address - start < pieces[i].length) return true;
+        start += pieces[i].length;
+    }
+    return false;
 }
 
 /* An address in the op's range, or just outside it. */
 static uint64_t draw_address(struct random *random, const struct op *op)
 {
     const uint64_t start = op_get(op, op_has(op_kind_of(op), FIELD_AT) ? FIELD_AT : FIELD_INPUT);
-    const uint64_t length = has_range(op) && op_get(op, FIELD_LENGTH) ? op_get(op, FIELD_LENGTH) : 1;
+    const uint64_t length = length_of(op);
 
     switch (random_below(random, 4)) {
     case 0: return start + length;
@@ -96,18 +127,17 @@ static uint64_t draw_address(struct random *random, const struct op *op)
 static bool may_be_seen(const struct world_table *table, uint64_t address, const struct iommu_leaf *seen)
 {
     const struct op *op = &table->world->op;
-    const enum op_kind kind = op_kind_of(op);
     struct oracle_leaf leaf;
+    uint64_t target;
 
     if (seen->fault != IOMMU_NO_FAULT && seen->fault != IOMMU_NOT_PRESENT && seen->fault != IOMMU_CANONICAL)
         return false;
     if (oracle_find(&table->oracle, address, &leaf)) {
         if (seen->fault == IOMMU_NO_FAULT) return seen->address == leaf.target + (address - leaf.start);
-        return kind == OP_UNMAP && leaf.start + low_mask(leaf.shift) >= op_get(op, FIELD_INPUT);
+        return op_kind_of(op) == OP_UNMAP && leaf.start + low_mask(leaf.shift) >= op_get(op, FIELD_INPUT);
     }
     if (seen->fault != IOMMU_NO_FAULT) return true;
-    return kind == OP_MAP && address - op_get(op, FIELD_INPUT) < op_get(op, FIELD_LENGTH) &&
-           seen->address == op_get(op, FIELD_HPA) + (address - op_get(op, FIELD_INPUT));
+    return target_by(op, address, &target) && seen->address == target;
 }
 
 /* Lines on the way to an address leave the cache, some of them; then the device walks there. */

@@ -150,6 +150,7 @@ void world_check_outside(struct world_table *table, uint64_t first, uint64_t las
 /* The table of an op, ready for it. NULL: there is none, and the outcome says so. */
 struct world_table *world_table_of_op(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_map_list(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_sync(struct world *world, const struct op *op, struct world_outcome *outcome);
 void world_do_cut(struct world *world, const struct op *op, struct world_outcome *outcome);

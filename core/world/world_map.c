@@ -70,7 +70,7 @@ static uint64_t tables_freed(const struct table_pool *pool)
  * Invariants 24 and 27: a map syncs where it removed tables, all that it freed, and only there; inside its own range.
  * Growth without memory frees tops that nobody saw.
  */
-static void check_map_sync(struct world_table *table, const struct oracle_request *request, uint64_t freed)
+static void check_map_sync(struct world_table *table, uint64_t start, uint64_t last, uint64_t freed)
 {
     const struct world_outcome *outcome = table->world->outcome;
 
@@ -78,8 +78,8 @@ static void check_map_sync(struct world_table *table, const struct oracle_reques
         world_differ(table->world, "map: %" PRIu64 " tables were freed, syncs named %" PRIu64 "\n", freed,
                      (uint64_t)outcome->freed);
     if (table->syncs == 0) return;
-    if (table->synced_tables == 0 || table->synced.first < request->start ||
-        table->synced.last > last_of(request->start, request->length) || (table->syncs > 1 && !table->no_gaps))
+    if (table->synced_tables == 0 || table->synced_hull.first < start || table->synced_hull.last > last ||
+        (table->syncs > 1 && !table->no_gaps))
         world_differ(table->world, "map: %u syncs, the last of [0x%" PRIx64 ", 0x%" PRIx64 "] with %u tables\n",
                      table->syncs, table->synced.first, table->synced.last, table->synced_tables);
 }
@@ -108,6 +108,30 @@ static bool map_fits(const struct world_table *table, const struct oracle_reques
            oracle_map_may_stop(&table->oracle, request, outcome->bytes);
 }
 
+static void differ_in_map(struct world_table *table, uint64_t start, const struct oracle_map_result *expected,
+                          const struct world_outcome *outcome)
+{
+    world_differ_at(table, start + outcome->bytes,
+                    "map: expected %d mapped=0x%" PRIx64 ", engine gave %d mapped=0x%" PRIx64 "\n", expected->error,
+                    expected->mapped, outcome->error, outcome->bytes);
+}
+
+/* What a map of [start, last] left behind; the oracle knows of it already. */
+static void check_map(struct world_table *table, uint64_t start, uint64_t last, uint64_t freed_before)
+{
+    const struct world_outcome *outcome = table->world->outcome;
+
+    check_map_sync(table, start, last, tables_freed(table->pt.pool) - freed_before);
+    count_map(table, start, outcome->bytes);
+    if (outcome->bytes) {
+        world_check_range(table, start, last_of(start, outcome->bytes), false);
+        world_check_outside(table, start, last_of(start, outcome->bytes));
+    } else {
+        world_check_byte(table, start);
+    }
+    if (outcome->error) world_check_byte(table, last);
+}
+
 void world_do_map(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
     struct world_table *table = world_table_of_op(world, op, outcome);
@@ -123,22 +147,85 @@ void world_do_map(struct world *world, const struct op *op, struct world_outcome
                                   &outcome->bytes);
     world->totals.maps++;
     if (!map_fits(table, &request, &expected, outcome)) {
-        world_differ_at(table, request.start + outcome->bytes,
-                        "map: expected %d mapped=0x%" PRIx64 ", engine gave %d mapped=0x%" PRIx64 "\n", expected.error,
-                        expected.mapped, outcome->error, outcome->bytes);
+        differ_in_map(table, request.start, &expected, outcome);
         return;
     }
     follow_top(table, &expected, outcome->error);
-    check_map_sync(table, &request, tables_freed(table->pt.pool) - freed_before);
     outcome->leaves = oracle_map_commit(&table->oracle, &request, outcome->bytes);
-    count_map(table, request.start, outcome->bytes);
-    if (outcome->bytes) {
-        world_check_range(table, request.start, last_of(request.start, outcome->bytes), false);
-        world_check_outside(table, request.start, last_of(request.start, outcome->bytes));
-    } else {
-        world_check_byte(table, request.start);
+    check_map(table, request.start, last_of(request.start, request.length), freed_before);
+}
+
+/* ---- map_list ---------------------------------------------------------------------------------------------------- */
+
+/* One list, as the engine takes it and as the oracle does. */
+struct lists {
+    struct pt_piece pieces[OP_PIECES_MAX];
+    struct oracle_extent extents[OP_PIECES_MAX];
+    struct pt_list asked;
+    struct oracle_list oracle;
+    uint64_t length; /* modulo 2^64 */
+};
+
+static void make_lists(const struct op *op, struct lists *lists)
+{
+    struct op_piece pieces[OP_PIECES_MAX];
+    const unsigned count = op_pieces(op, pieces);
+
+    lists->length = 0;
+    for (unsigned i = 0; i < count; i++) {
+        lists->pieces[i] = (struct pt_piece){ hpa(pieces[i].target), pieces[i].length };
+        lists->extents[i] = (struct oracle_extent){ pieces[i].target, pieces[i].length };
+        lists->length += pieces[i].length;
     }
-    if (outcome->error) world_check_byte(table, last_of(request.start, request.length));
+    lists->asked = (struct pt_list){ lists->pieces, count };
+    lists->oracle =
+        (struct oracle_list){ op_get(op, FIELD_INPUT), (unsigned)op_get(op, FIELD_PROT), count, lists->extents };
+}
+
+/* -ENOMEM is lawful wherever a map of the piece alone might stop. */
+static bool list_fits(const struct world_table *table, const struct oracle_list *list,
+                      const struct oracle_map_result *expected, const struct world_outcome *outcome)
+{
+    if (outcome->error == expected->error && outcome->bytes == expected->mapped) return true;
+    return outcome->error == -ENOMEM && memory_is_out(table) &&
+           oracle_list_may_stop(&table->oracle, list, outcome->bytes);
+}
+
+/* Nothing of a refused list may be there: the first byte of what each piece would have had. */
+static void check_refused(struct world_table *table, const struct oracle_list *list)
+{
+    uint64_t va = list->start;
+
+    for (unsigned i = 0; i < list->count; i++) {
+        world_check_byte(table, va);
+        va += list->extents[i].length;
+    }
+}
+
+void world_do_map_list(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_table *table = world_table_of_op(world, op, outcome);
+    const uint64_t start = op_get(op, FIELD_INPUT);
+    struct oracle_map_result expected;
+    struct lists lists;
+    uint64_t freed_before;
+
+    if (!table) return;
+    freed_before = tables_freed(table->pt.pool);
+    outcome->is_skipped = !table->pt.engine->map_list;
+    if (outcome->is_skipped) return;
+    make_lists(op, &lists);
+    expected = oracle_list_predict(&table->oracle, &lists.oracle);
+    outcome->error = pt_map_list(&table->pt, iova(start), &lists.asked, lists.oracle.prot, &outcome->bytes);
+    world->totals.maps++;
+    if (!list_fits(table, &lists.oracle, &expected, outcome)) {
+        differ_in_map(table, start, &expected, outcome);
+        return;
+    }
+    follow_top(table, &expected, outcome->error);
+    outcome->leaves = oracle_list_commit(&table->oracle, &lists.oracle, outcome->bytes);
+    check_map(table, start, last_of(start, lists.length), freed_before);
+    if (outcome->error && outcome->bytes == 0) check_refused(table, &lists.oracle);
 }
 
 /* ---- unmap and sync ---------------------------------------------------------------------------------------------- */
@@ -167,6 +254,51 @@ static void commit_unmap(struct world_table *table, uint64_t start, const struct
     world_check_outside(table, start, last);
 }
 
+/* What the memory that an unmap hands over is compared with: the leaves that the oracle still has. */
+struct removal_reader {
+    struct world_table *table;
+    struct world_outcome *outcome;
+    uint64_t next; /* where the next report must begin */
+    uint64_t left; /* bytes that are to be reported */
+};
+
+static void on_removed(void *context, iova_t start, hpa_t target, uint64_t length)
+{
+    struct removal_reader *reader = context;
+    struct world_table *table = reader->table;
+    struct oracle_extent memory = { 0 };
+    hpa_t found;
+
+    reader->outcome->reports++;
+    if (reader->left == 0 || start.value != reader->next ||
+        !oracle_memory(&table->oracle, start.value, last_of(start.value, reader->left), &memory) ||
+        target.value != memory.target || length != memory.length)
+        world_differ_at(table, start.value,
+                        "unmap: expected a report of 0x%" PRIx64 ", 0x%" PRIx64 " to 0x%" PRIx64
+                        ", engine reports 0x%" PRIx64 ", 0x%" PRIx64 " to 0x%" PRIx64 "\n",
+                        reader->next, memory.length, memory.target, start.value, length, target.value);
+    else if (pt_iova_to_phys(&table->pt, start, &found) ||
+             pt_iova_to_phys(&table->pt, iova(last_of(start.value, length)), &found))
+        world_differ_at(table, start.value, "unmap: what it reports is still mapped\n");
+    reader->next += length;
+    reader->left -= min_u64(length, reader->left);
+}
+
+static uint64_t unmap_with_reports(struct world_table *table, const struct op *op,
+                                   const struct oracle_unmap_result *expected, struct world_outcome *outcome)
+{
+    const uint64_t start = op_get(op, FIELD_INPUT);
+    struct removal_reader reader = { table, outcome, start, expected->removed };
+    const struct pt_receiver receiver = { on_removed, &reader };
+    const uint64_t removed =
+        pt_unmap_ranges(&table->pt, iova(start), op_get(op, FIELD_LENGTH), &table->gather, &receiver);
+
+    if (removed == expected->removed && reader.left > 0)
+        world_differ_at(table, reader.next, "unmap: 0x%" PRIx64 " bytes of what was removed were not reported\n",
+                        reader.left);
+    return removed;
+}
+
 void world_do_unmap(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
     struct world_table *table = world_table_of_op(world, op, outcome);
@@ -176,7 +308,11 @@ void world_do_unmap(struct world *world, const struct op *op, struct world_outco
 
     if (!table) return;
     expected = oracle_unmap_predict(&table->oracle, start, length);
-    outcome->bytes = pt_unmap_range(&table->pt, iova(start), length, &table->gather);
+    outcome->has_reports = op_get(op, FIELD_RANGES) && table->pt.engine->unmap_ranges;
+    if (outcome->has_reports)
+        outcome->bytes = unmap_with_reports(table, op, &expected, outcome);
+    else
+        outcome->bytes = pt_unmap_range(&table->pt, iova(start), length, &table->gather);
     outcome->leaves = expected.leaves;
     world->totals.unmaps++;
     world->totals.unmapped_bytes += outcome->bytes;

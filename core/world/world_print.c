@@ -33,10 +33,13 @@ static int print_map(const struct world_outcome *outcome, char *buffer, size_t s
     return snprintf(buffer, size, "errno=%s mapped=0x%" PRIx64, error_name(outcome->error), outcome->bytes);
 }
 
-static int print_freed(const char *what, uint64_t bytes, unsigned freed, char *buffer, size_t size)
+static int print_unmap(const struct world_outcome *outcome, char *buffer, size_t size)
 {
-    if (freed) return snprintf(buffer, size, "%s0x%" PRIx64 " freed=%u", what, bytes, freed);
-    return snprintf(buffer, size, "%s0x%" PRIx64, what, bytes);
+    char reports[24] = "", freed[24] = "";
+
+    if (outcome->has_reports) snprintf(reports, sizeof(reports), " reports=%u", outcome->reports);
+    if (outcome->freed) snprintf(freed, sizeof(freed), " freed=%u", outcome->freed);
+    return snprintf(buffer, size, "bytes=0x%" PRIx64 "%s%s", outcome->bytes, reports, freed);
 }
 
 static int print_dirty(const struct world_outcome *outcome, char *buffer, size_t size)
@@ -69,8 +72,9 @@ int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_
 {
     if (outcome->is_skipped) return snprintf(buffer, size, "skipped");
     switch (outcome->kind) {
-    case OP_MAP: return print_map(outcome, buffer, size);
-    case OP_UNMAP: return print_freed("bytes=", outcome->bytes, outcome->freed, buffer, size);
+    case OP_MAP:
+    case OP_MAP_LIST: return print_map(outcome, buffer, size);
+    case OP_UNMAP: return print_unmap(outcome, buffer, size);
     case OP_SYNC:
         return outcome->freed ? snprintf(buffer, size, "ok freed=%u", outcome->freed) : snprintf(buffer, size, "ok");
     case OP_DIRTY_READ:

@@ -146,6 +146,26 @@ static void say_map(struct words *words, struct world *world, const struct op *o
     say_size(words, bit(leaf.shift));
 }
 
+/* The pieces by number and length: they need not lie as the first two do. */
+static void say_map_list(struct words *words, struct world *world, const struct op *op,
+                         const struct world_outcome *outcome)
+{
+    struct op_piece pieces[OP_PIECES_MAX];
+    const unsigned count = op_pieces(op, pieces);
+    const bool is_s1 = is_of_s1(world, op);
+    uint64_t length = 0;
+
+    for (unsigned i = 0; i < count; i++) length += pieces[i].length;
+    say(words, "The %s maps a list of %u piece%s, ", is_s1 ? "guest" : "host", count, count == 1 ? "" : "s");
+    say_size(words, length);
+    say(words, " in all, at %s 0x%" PRIx64, is_s1 ? "iova" : "gpa", op_get(op, FIELD_INPUT));
+    if (count) say(words, "; the first leads to %s 0x%" PRIx64, is_s1 ? "gpa" : "hpa", pieces[0].target);
+    if (outcome->error)
+        say_refusal(words, outcome);
+    else
+        say(words, ", by %" PRIu64 " %s", outcome->leaves, outcome->leaves == 1 ? "leaf" : "leaves");
+}
+
 static void say_unmap(struct words *words, struct world *world, const struct op *op,
                       const struct world_outcome *outcome)
 {
@@ -161,6 +181,8 @@ static void say_unmap(struct words *words, struct world *world, const struct op 
         say_size(words, outcome->bytes);
         say(words, " went: leaves go as a whole)");
     }
+    if (outcome->reports)
+        say(words, ", and hands over %u piece%s of memory", outcome->reports, outcome->reports == 1 ? "" : "s");
 }
 
 static void say_cut(struct words *words, struct world *world, const struct op *op, const struct world_outcome *outcome)
@@ -407,6 +429,7 @@ static void say_op(struct words *words, struct world *world, const struct op *op
 {
     switch (outcome->kind) {
     case OP_MAP: say_map(words, world, op, outcome); break;
+    case OP_MAP_LIST: say_map_list(words, world, op, outcome); break;
     case OP_UNMAP: say_unmap(words, world, op, outcome); break;
     case OP_CUT: say_cut(words, world, op, outcome); break;
     case OP_RESIZE: say_resize(words, world, op, outcome); break;
