@@ -14,7 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "reports"), os.path.join(ROOT, "scripts")]  # scripts: gatelib counts instructions
-from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, matrix, metrics, page, page_file, perf, schema  # noqa: E402
+from nightlylib import bench, child, context, fuzz, history, hyperfine, inputs, matrix, metrics, page, page_file, perf, schema, speed  # noqa: E402
 from nightlylib.modes import FUZZ_TARGETS, INPUT_FILES, INPUT_FORMATS, MODES  # noqa: E402
 from nightlylib.place import CannotWrite, ResultPlace  # noqa: E402
 from nightlylib.progress import Progress  # noqa: E402
@@ -22,10 +22,11 @@ from nightlylib.workplace import Workplace  # noqa: E402
 
 EXIT_OK, EXIT_WRONG, EXIT_CANNOT = 0, 1, 2
 BUILD_LIMIT = 3600
-BUILDS = {  # part: preset, targets
-    "bench": ("release", ["mapproof-bench"]),
-    "inputs": ("release", ["mapproof-replay"]),
-    "fuzz": ("fuzz", FUZZ_TARGETS),
+BUILDS = {  # part: (preset, targets), ...
+    "bench": [("release", ["mapproof-bench"])],
+    "inputs": [("release", ["mapproof-replay"])],
+    "fuzz": [("fuzz", FUZZ_TARGETS)],
+    "speed": [(preset, ["mapproof-bench", speed.REWALKING]) for preset in speed.PRESETS.values()],
 }
 # And "matrix": the tests that scripts/matrix runs, from the same build as the benchmarks (Nightly.open).
 BUILD_OF = {"perf": "bench", "hyperfine": "inputs"}  # parts that run what another one built
@@ -65,7 +66,7 @@ class Nightly:
         self.folder = self.place.open()
         os.makedirs(os.path.join(self.folder, "log"))
         names = ["bench", "inputs", "perf", "hyperfine"] + (["matrix"] if self.wants_matrix() else [])
-        names += ["fuzz"] + (["test"] if self.mode.tests_too else [])
+        names += (["speed"] if self.mode.speed_rounds else []) + ["fuzz"] + (["test"] if self.mode.tests_too else [])
         self.run = {
             "schema": schema.SCHEMA,
             "mode": self.mode.name,
@@ -122,7 +123,13 @@ class Nightly:
 
     def build(self, part):
         """Configure and build what a part runs; returns '' or what went wrong."""
-        preset, targets = BUILDS[part] if part in BUILDS else ("release", matrix.programs(ROOT))
+        for preset, targets in BUILDS[part] if part in BUILDS else [("release", matrix.programs(ROOT))]:
+            failure = self.build_targets(part, preset, targets)
+            if failure:
+                return failure
+        return ""
+
+    def build_targets(self, part, preset, targets):
         self.progress.step(f"build {' '.join(targets)}")
         log = os.path.join(self.folder, "log", f"build-{part}.log")
         for command in (
@@ -137,12 +144,12 @@ class Nightly:
         return ""
 
     def all_parts(self):
-        has_matrix = "matrix" in self.run["parts"]
-        failed = {part: self.build(part) for part in [*BUILDS, *(["matrix"] if has_matrix else [])]}
+        failed = {part: self.build(part) for part in [*BUILDS, "matrix"] if part in self.run["parts"]}
         workplace = Workplace(ROOT, self.folder, self.progress)
         release, fuzzers = os.path.join(self.builds, "release"), os.path.join(self.builds, "fuzz")
 
         bench_program, replay = os.path.join(release, "mapproof-bench"), os.path.join(release, "mapproof-replay")
+        programs = {compiler: os.path.join(self.builds, preset) for compiler, preset in speed.PRESETS.items()}
         targets = [os.path.join(fuzzers, target) for target in FUZZ_TARGETS]
         seconds = self.mode.fuzz_seconds
         for part, title, work in (
@@ -151,6 +158,7 @@ class Nightly:
             ("perf", "perf and callgrind", lambda: perf.run_part(workplace, bench_program, self.mode)),
             ("hyperfine", "hyperfine", lambda: hyperfine.run_part(workplace, replay, INPUT_FILES, self.mode)),
             ("matrix", "matrix of formats and tests", lambda: matrix.run_part(workplace, release)),
+            ("speed", "speed of every format", lambda: speed.run_part(workplace, programs, self.mode)),
             ("fuzz", f"fuzzing for {seconds} s", lambda: fuzz.run_part(workplace, targets, seconds, replay)),
         ):
             if part not in self.run["parts"]:

@@ -79,6 +79,8 @@ class Mode:
     hyperfine_runs: int
     tests_too: bool = False
     builds_tests: bool = True  # those that scripts/matrix asks
+    speed_rounds: int = 5  # of the table of speed; 0: it is left out
+    speed_min_time: float = 0.01  # seconds a case of it
     hyperfine_format: str = INPUT_FORMATS[0]
     perf_cases = PERF_CASES
     flame_cases = FLAME_CASES
@@ -92,7 +94,7 @@ class Mode:
 
 
 MODES = {
-    "quick": Mode("quick", QUICK_CASES, 0.2, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False),
+    "quick": Mode("quick", QUICK_CASES, 0.2, 1, 24, 300, 0.1, 0.5, False, 3, builds_tests=False, speed_rounds=0),
     "default": Mode("default", None, 0.02, 1, 120, 3 * 3600, 0.2, 1.5, True, 10),
-    "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True),
+    "long": Mode("long", None, 0.25, 5, 1800, 4 * 3600, 1, 5, True, 30, tests_too=True, speed_rounds=9),
 }

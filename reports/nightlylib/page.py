@@ -10,7 +10,7 @@ import jinja2
 import markupsafe
 
 from . import bench, chart, inputs, schema
-from . import page_cases, page_findings, page_history, page_matrix, page_outcomes, page_programs, page_scale, page_text
+from . import page_cases, page_findings, page_history, page_matrix, page_outcomes, page_programs, page_scale, page_speed, page_text
 from .page_text import label, number
 
 REPORTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -31,6 +31,7 @@ PART_TITLES = {
     "perf": "Counters",
     "hyperfine": "Whole replays",
     "matrix": "Formats",
+    "speed": "Speed",
     "test": "Tests",
 }
 
@@ -183,6 +184,7 @@ def view(result, previous=None, past=([], {}), scripts=None):
         "hyperfine": page_programs.hyperfine(result.get("hyperfine")),
         "perf": page_programs.perf(result.get("perf"), figures),
         "gate": page_programs.gate(result.get("gate")),
+        "speed": page_speed.view(result.get("speed")),
         "formats": page_matrix.view(result.get("matrix")),
         **counted,
     }

@@ -31,6 +31,7 @@ FILES = {
     "hyperfine": "hyperfine.json",
     "gate": "gate.json",
     "matrix": "matrix.json",
+    "speed": "speed.json",
     "metrics": "metrics.txt",
 }
 TIERS = ("pmu", "software", "callgrind")  # the best first
@@ -249,6 +250,23 @@ def check_cell(cell, has_reason, path, place):
         need(isinstance(cell, int) and not isinstance(cell, bool) and cell >= 0, path, f"{place} is {cell!r}")
 
 
+def check_speed(speed, path):
+    kinds = {"commit": dict, "date": str, "machine": dict, "compilers": dict, "rounds": int, "command": list, "rows": list}
+    check_keys(speed, kinds, path, "it")
+    need(speed["rows"], path, "no rows")
+    seen = set()
+    for place, row in check_list(speed["rows"], path, "rows"):
+        check_keys(row, {"case": str, "compiler": str, "engine": str, "ns": NUMBER, "low": NUMBER, "high": NUMBER}, path, place)
+        need(row["compiler"] in speed["compilers"], path, f"{place}: compiler is {row['compiler']!r}")
+        need(row["engine"] in ("builtin", "rewalk"), path, f"{place}: engine is {row['engine']!r}")
+        need(0 < row["low"] <= row["ns"] <= row["high"], path, f"{place}: ns is not between low and high")
+        for key in ("leaves", "instructions", "table_bytes"):
+            need(row.get(key) is None or is_number(row[key]), path, f"{place}: {key} is {row.get(key)!r}")
+        key = (row["case"], row["compiler"], row["engine"])
+        need(key not in seen, path, f"{place}: {row['case']} stands twice")
+        seen.add(key)
+
+
 def check_flamegraph(text, path):
     need(text.lstrip().startswith("<svg"), path, "not an SVG")
 
@@ -266,6 +284,7 @@ CHECKS = {
     "hyperfine": check_hyperfine,
     "gate": check_gate,
     "matrix": check_matrix,
+    "speed": check_speed,
     "flamegraph": check_flamegraph,
     "metrics": check_metrics,
 }
