@@ -32,7 +32,7 @@ PLACES = (
     Place(
         "unmap",
         "core/pt/pt_unmap.inc.h",
-        "    const uint64_t last = start.value + length - 1;\n    struct table_list freed",
+        "    const struct clearing clearing = { start.value, start.value + length - 1, &freed, waiting };\n",
         "start.value",
         "unmap/amdv1/256x4K/warm",
     ),
