@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/addr.h"
+#include "base/digest.h"
 #include "base/physmem.h"
 #include "rmp/rmp.h"
 
@@ -326,3 +327,19 @@ struct iommu_stats {
 const struct iommu_stats *iommu_stats(const struct iommu *iommu);
 /* Entries in the IOTLB and the bytes they cover ("reach"). O(entries). */
 void iommu_occupancy(const struct iommu *iommu, uint64_t *entries, uint64_t *reach_bytes);
+
+/*
+ * Names for what lies in tables, so that a digest does not depend on where tables were allocated. `table`: any address
+ * inside a table. `item`: a raw item, of a guest's table or a host's; a leaf is its own name.
+ */
+struct iommu_names {
+    uint64_t (*table)(void *context, uint64_t address);
+    uint64_t (*item)(void *context, uint64_t item, unsigned level, bool of_guest);
+    void *context;
+};
+
+/*
+ * What later translations and commands depend on: IOTLB, walk cache, queue. How recently entries were used is left out:
+ * two states are alike as long as no entry is lost for want of room. O(entries).
+ */
+struct digest iommu_digest(const struct iommu *iommu, const struct iommu_names *names);

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GENERATION_SHIFT 40
-#define GENERATION_MAX   low_mask(24)
-#define PASID_MASK       (UINT64_C(0xfffff) << 16)
-#define DOMAIN_MASK      UINT64_C(0xffff)
+#define GENERATION_MAX low_mask(24)
+#define PASID_MASK     (UINT64_C(0xfffff) << 16)
+#define DOMAIN_MASK    UINT64_C(0xffff)
 
 void iotlb_set_up(struct iotlb *iotlb, const struct iommu_geometry *geometry)
 {
@@ -47,18 +46,13 @@ void iotlb_drop_all(struct iotlb *iotlb)
     iotlb->guest_count = 0;
 }
 
-static inline bool is_live(const struct iotlb *iotlb, const struct iotlb_entry *entry)
-{
-    return entry->tag >> GENERATION_SHIFT == iotlb->generation;
-}
-
 static inline uint64_t full_tag(const struct iotlb *iotlb, iotlb_tag_t tag)
 {
     if (FAULT(IOTLB_TAG_WITHOUT_PRIVATE) && (tag & IOTLB_TAG_PRIVATE)) {
         fault_triggered();
         tag &= ~IOTLB_TAG_PRIVATE;
     }
-    return tag | iotlb->generation << GENERATION_SHIFT;
+    return tag | iotlb->generation << IOTLB_GENERATION_SHIFT;
 }
 
 /* First entry of the set of a key. */
@@ -126,10 +120,10 @@ struct iotlb_entry *iotlb_place(struct iotlb *iotlb, iotlb_tag_t tag, uint64_t i
             entry->used = ++iotlb->clock;
             return entry;
         }
-        if (!is_live(iotlb, victim)) continue;
-        if (!is_live(iotlb, entry) || entry->used < victim->used) victim = entry;
+        if (!iotlb_is_live(iotlb, victim)) continue;
+        if (!iotlb_is_live(iotlb, entry) || entry->used < victim->used) victim = entry;
     }
-    if (is_live(iotlb, victim)) {
+    if (iotlb_is_live(iotlb, victim)) {
         *evicted = true;
         drop(iotlb, victim);
     }
@@ -170,7 +164,7 @@ static void invalidate_entries(struct iotlb *iotlb, const struct iotlb_range *ra
                                size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (is_live(iotlb, &entry[i]) && is_named(&entry[i], range)) drop(iotlb, &entry[i]);
+        if (iotlb_is_live(iotlb, &entry[i]) && is_named(&entry[i], range)) drop(iotlb, &entry[i]);
     }
 }
 
@@ -219,6 +213,6 @@ void iotlb_drop_hpa(struct iotlb *iotlb, uint64_t first, uint64_t last)
     for (size_t i = 0; i < count; i++) {
         struct iotlb_entry *entry = &iotlb->entries[i];
 
-        if (is_live(iotlb, entry) && meets(entry->hpa, iotlb_entry_size(entry), first, last)) drop(iotlb, entry);
+        if (iotlb_is_live(iotlb, entry) && meets(entry->hpa, iotlb_entry_size(entry), first, last)) drop(iotlb, entry);
     }
 }

@@ -85,6 +85,14 @@ unsigned iotlb_evict(struct iotlb *iotlb, iotlb_tag_t tag, uint64_t input);
 /* Drop entries that lead into [first, last] of host memory. O(entries). */
 void iotlb_drop_hpa(struct iotlb *iotlb, uint64_t first, uint64_t last);
 
+enum { IOTLB_GENERATION_SHIFT = 40 };
+
+/* Was the entry placed since the last drop_all, and not removed? */
+static inline bool iotlb_is_live(const struct iotlb *iotlb, const struct iotlb_entry *entry)
+{
+    return entry->tag >> IOTLB_GENERATION_SHIFT == iotlb->generation;
+}
+
 static inline enum iotlb_size iotlb_entry_size(const struct iotlb_entry *entry)
 {
     return (enum iotlb_size)(entry->key & 3);

@@ -15,6 +15,7 @@ struct world *world_new(void)
     struct world *world = calloc(1, sizeof(*world));
 
     CHECK(world != NULL);
+    world->leaves_checked = WORLD_LEAVES_CHECKED;
     physmem_init(&world->memory, 0);
     table_pool_init(&world->pool, 0, WORLD_POOL_PAGES_MAX);
     table_pool_init(&world->s1_pool, 0, WORLD_S1_PAGES);

@@ -106,6 +106,16 @@ unsigned world_check(struct world *world);
  * and the op. NULL: none. Valid until the next world_begin. */
 const char *world_difference(const struct world *world);
 
+/*
+ * A digest of everything that later ops depend on, with tables named by their place in the tree and not by address:
+ * page tables, gathers, RMP, IOTLB, walk cache, queue, and what the oracle allows hardware to hold. Worlds with equal
+ * digests answer equal ops equally; how a finding is named may differ (world_rule.h looks back). O(what is there).
+ */
+struct digest world_digest(const struct world *world);
+
+/* Walk about so many leaves of an op that touches more (default 4096), for searches that replay their finds. */
+void world_limit_walks(struct world *world, unsigned leaves);
+
 /* "ok", "hpa=0x401000 fill=2M", "fault=rmp-size", "errno=EADDRINUSE mapped=0x3000", ...; returns the length as
  * snprintf. */
 int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_t size);

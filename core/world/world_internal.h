@@ -18,7 +18,7 @@ enum {
     WORLD_POOL_PAGES_MAX = 1 << 20, /* 4 GiB, reserved once, touched as needed */
     WORLD_QUEUE_MAX = 256,          /* commands that an IOMMU queue holds */
     WORLD_REMOVED_MAX = 256,
-    WORLD_LEAVES_CHECKED = 4096, /* an op that touches more has a sample of about as many checked */
+    WORLD_LEAVES_CHECKED = 4096, /* default of leaves_checked */
     WORLD_RUN_SAMPLE = 64,       /* leaves of a run that world_check walks */
     WORLD_TEXT_MAX = 6000,
     WORLD_PASIDS_MAX = 8,
@@ -104,6 +104,7 @@ struct world {
     struct op world_op;
     struct op op; /* the one that runs, or the last */
     struct world_outcome *outcome;
+    unsigned leaves_checked; /* an op that touches more has a sample of about as many checked */
     uint64_t op_number;
     struct world_totals totals;
     bool has_difference;

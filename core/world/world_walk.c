@@ -1,4 +1,5 @@
 /* Hardware walks of what an op touched, compared with the oracle; and what the engine's own lookup says there. */
+#include "base/check.h"
 #include "world/world_internal.h"
 
 #include <inttypes.h>
@@ -161,16 +162,17 @@ static uint64_t stride_for(const struct world_table *table, uint64_t first, uint
         leaves += run.length >> run.shift;
         if (oracle_run_last(&run) >= last) break;
     }
-    return leaves <= WORLD_LEAVES_CHECKED ? 1 : (leaves / WORLD_LEAVES_CHECKED) | 1;
+    return leaves <= table->world->leaves_checked ? 1 : (leaves / table->world->leaves_checked) | 1;
 }
 
 /*
- * The leaves that the oracle has in [first, last]: all of them up to WORLD_LEAVES_CHECKED, beyond that an evenly spread
+ * The leaves that the oracle has in [first, last]: all of them up to leaves_checked, beyond that an evenly spread
  * sample of about as many. is_removed: the oracle still has them, the table must not.
  */
 void world_check_range(struct world_table *table, uint64_t first, uint64_t last, bool is_removed)
 {
-    const bool is_small = last - first <= (uint64_t)WORLD_LEAVES_CHECKED << table->oracle.config.format->granule_shift;
+    const bool is_small = last - first <= (uint64_t)table->world->leaves_checked
+                                              << table->oracle.config.format->granule_shift;
     const uint64_t stride = is_small ? 1 : stride_for(table, first, last);
     uint64_t skip = 0;
     struct oracle_run run;
@@ -184,6 +186,12 @@ void world_check_range(struct world_table *table, uint64_t first, uint64_t last,
         skip = index - leaves;
         if (oracle_run_last(&run) >= last) return;
     }
+}
+
+void world_limit_walks(struct world *world, unsigned leaves)
+{
+    CHECK(leaves >= 1);
+    world->leaves_checked = leaves;
 }
 
 /* The leaves of a run: all up to WORLD_RUN_SAMPLE, beyond that so many, evenly spread, first and last among them. */
