@@ -80,7 +80,8 @@
     X(PT_UNMAP_DESCENDS_LEAF, fuzz_engine, "an unmap that starts inside a leaf takes its target for a table [35]")     \
     X(PT_UNMAP_RETURNS_ERRNO, fuzz_engine, "an unmap of nothing returns -ENOENT as a length [38]")                     \
     X(PT_CLEAR_SKIPS_LAST_OF_RUN, fuzz_engine, "unmap leaves the last item of a contiguous run [x01]")                 \
-    X(PT_RECEIVER_MISSES_PARTIAL, test, "an unmap that ends early does not hand over the last memory it removed [14]") \
+    X(PT_RECEIVER_MISSES_PARTIAL, fuzz_engine,                                                                         \
+      "an unmap that ends early does not hand over the last memory it removed [14]")                                   \
     X(PT_NO_GAPS_GATHERS_NOTHING, fuzz_engine, "where gaps are not allowed no range is gathered [4]")                  \
     X(PT_GATHERS_NOTHING_REMOVED, fuzz_engine,                                                                         \
       "an unmap of nothing gathers [start, start - 1], which at 0 is everything [23]")                                 \
@@ -91,6 +92,9 @@
     X(PT_LOOKUP_FOLLOWS_HOLE, fuzz_engine, "a lookup takes an empty upper item for a table [43]")                      \
     X(PT_DIRTY_RUN_ONE_SHORT, fuzz_engine, "a dirty run is reported without its last item [17]")                       \
     X(PT_DIRTY_PART_CLEANS_ALL, fuzz_engine, "a part of a dirty leaf is reported and all of it cleaned [18]")          \
+    X(PT_LIST_CHECKS_LAST_LATE, fuzz_engine, "map_list looks at its last run when the others are mapped")              \
+    X(PT_LIST_BESIDE_EDGE, fuzz_engine, "a page of a list goes into the table of the one before it, over its edge")    \
+    X(PT_REPORT_LOST_AT_EDGE, fuzz_engine, "what an unmap removed before a table's edge is not handed over")           \
     X(WALK_HALVES_LONG_RUNS, fuzz_lockstep, "a run of 16 items or more is decoded as half its size")                   \
     X(WALK_FORGETS_DIRTY, fuzz_lockstep, "a write does not set D in a leaf that a read has marked A")                  \
     X(WALK_ALIASES_ABOVE_TOP, fuzz_lockstep, "inputs above the top of a growing table are cut off, not refused [19b]") \

@@ -31,6 +31,14 @@ static inline bool next_run(struct piece_list *list, struct span *run)
     return true;
 }
 
+/* Nothing is, but for a planted fault: the last run, when the others are mapped. */
+static inline bool is_checked_late(const struct pt *pt, const struct piece_list *list, const struct span *run)
+{
+    if (!FAULT(PT_LIST_CHECKS_LAST_LATE) || list->next != list->end) return false;
+    if (check_span(pt, run)) fault_triggered();
+    return true;
+}
+
 /*
  * What pt_map_range would say to the arguments of each run in its turn: the first refusal, before any change. *whole
  * has the start; it becomes all that is to be mapped, its oa that of the first piece.
@@ -47,6 +55,10 @@ static inline int check_list(const struct pt *pt, struct piece_list list, unsign
     error = attrs_for(pt, prot, &whole->attrs);
     if (error) return error;
     while (next_run(&list, &run)) {
+        if (run.va != whole->va && is_checked_late(pt, &list, &run)) {
+            run.va += run.length;
+            break;
+        }
         if (run.oa >> pt->oa_bits) return -ERANGE;
         if (has_wrapped && run.length > 0) return -EOVERFLOW;
         error = check_span(pt, &run);
@@ -86,7 +98,10 @@ static inline bool map_one_beside(struct pt *pt, struct walk *walk, struct span 
     pt_item_t *at;
 
     if (span->length != bit(FMT(GRANULE_SHIFT)) || is_incoherent(pt)) return false;
-    if (walk_reuse(walk, span->va, 0) != 0) return false;
+    if (walk_reuse(walk, span->va, 0) != 0) {
+        if (!FAULT(PT_LIST_BESIDE_EDGE) || walk->level != 0) return false;
+        fault_triggered();
+    }
     at = walk_item(pt, walk, span->va, 0);
     if (pt_sync_peek(at) != 0) return false;
     pt_sync_store(at, FMT(leaf_item)(span->attrs, span->oa, 0, FMT(GRANULE_SHIFT)));
@@ -109,6 +124,7 @@ static int FMT(map_list)(struct pt *pt, iova_t start, const struct pt_list *aske
     if (!error) error = start_list(pt, &walk, &run, list);
     if (error) return error;
     while (!error && next_run(&list, &run)) {
+        if (is_checked_late(pt, &list, &run) && (error = check_span(pt, &run)) != 0) break;
         if (map_one_beside(pt, &walk, &run)) continue;
         do {
             error = map_some(pt, &walk, &run, &waiting);
@@ -195,6 +211,11 @@ CLEAR_INLINE uint64_t hand_over_range(struct pt *pt, struct walk *walk, const st
         walk->va = va - 1;
         if (is_leaf && is_aligned(va, table_shift(walk->level))) retire_covered(pt, walk, clearing);
         if (va - 1 >= clearing->last) return va;
+        if (FAULT(PT_REPORT_LOST_AT_EDGE) && is_aligned(va, table_shift(0))) {
+            fault_triggered();
+            removal->va += removal->length;
+            removal->length = 0;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
  *   link    a table is led to from the tree only when every word below it was written back and not changed since
  *   done    the bit that says "this item was flushed" appears only in an item that was
  *   sync    at a sync, no table of the tree still shows the device something that is gone
+ *   gone    a map makes a leaf of a table's item only when the device has seen it empty
  *   free    a table that came off the tree is not free before a sync
  *   waste   only words that were written since their last flush are flushed; more as said at may_flush
  *   return  at the end of a call device and CPU see the same tree, and every table item has its bit
@@ -254,6 +255,21 @@ static void log_count_flush(struct flush_log *log, uint64_t address, unsigned le
     log->flushes[first]++;
 }
 
+/* Words of the tree: a new table's image is what an earlier owner left. */
+static void log_check_gone(struct flush_log *log, uint64_t address, unsigned length)
+{
+    const unsigned page = log_page(log, address);
+
+    if (log->level[page] == 0 || (log->call != LOG_MAP && log->call != LOG_MAP_LIST)) return;
+    for (uint64_t at = address; at < address + length; at += 8) {
+        const uint64_t cpu = device_view_read_cpu(&log->view, at), seen = device_view_read(&log->view, at);
+
+        if (!cpu || !seen || log_decode(log, cpu, log->level[page] - 1u).kind != PT_LEAF) continue;
+        if (log_decode(log, seen, log->level[page] - 1u).kind == PT_TABLE)
+            log_fail("gone", "a leaf takes the place of a table that the device still sees", at);
+    }
+}
+
 static void log_on_flush(void *context, hpa_t table, unsigned offset, unsigned length)
 {
     struct flush_log *log = context;
@@ -263,6 +279,7 @@ static void log_on_flush(void *context, hpa_t table, unsigned offset, unsigned l
     if (log->is_running) {
         log_meet_tables(log);
         log_check_waste(log, address, length);
+        log_check_gone(log, address, length);
         log_count_flush(log, address, length);
     }
     device_view_flush(&log->view, address, length);

@@ -4,7 +4,8 @@
  * that image. In addition
  *
  *   at each flush   a walk finds the old translation or the new one, whatever lines were evicted so far; no table item
- *                   says "flushed" that the device does not see
+ *                   says "flushed" that the device does not see; a map makes no leaf of an item in which the device
+ *                   still sees a table
  *   before a map    one table item on its way is put back into the state in which another thread leaves it between its
  *                   store and its flush: the map must not rely on that flush (formats.md 2.12)
  *   after each op   device and CPU see the same tree
@@ -184,11 +185,32 @@ static void check_bit(struct world_table *table, uint64_t address)
                      item);
 }
 
+/*
+ * An empty table in the way of a leaf: the device sees its item empty before it sees the leaf (formats.md 2.12). A
+ * flush of a whole table is of one that nothing leads to yet, and whose image is what an earlier owner left.
+ */
+static void check_removal(struct world_table *table, uint64_t address, unsigned length)
+{
+    const enum op_kind kind = op_kind_of(&table->world->op);
+
+    if ((kind != OP_MAP && kind != OP_MAP_LIST) || length == 8u << table->pt.engine->geometry.index_bits) return;
+    for (uint64_t at = address; at < address + length; at += 8) {
+        const uint64_t item = device_view_read_cpu(view_of(table), at), seen = device_view_read(view_of(table), at);
+
+        if (item && seen && (item ^ seen) & ~decode(table, item, 1).software_bits)
+            world_differ(table->world,
+                         "the item at 0x%" PRIx64 " becomes %016" PRIx64 " where the device still sees %016" PRIx64
+                         "\n",
+                         at, item, seen);
+    }
+}
+
 void world_on_flush(void *context, hpa_t at, unsigned offset, unsigned length)
 {
     struct world_table *table = context;
 
     if (length == 8 && table->exists) check_bit(table, at.value + offset);
+    if (table->exists) check_removal(table, at.value + offset, length);
     on_event(table);
     device_view_flush(view_of(table), at.value + offset, length);
     on_event(table);
