@@ -31,18 +31,21 @@ static uint64_t cut_item_va(const struct cut *cut, unsigned index)
 }
 
 /*
- * How many items the next leaf from item `index` on covers; 0: the item must become a table, because the cut is inside
- * it or no leaf of this level may start there. `index` is where a leaf of the new layout starts.
+ * How many items the next leaves of one size from item `index` on cover; 0: the item must become a table, because the
+ * cut is inside it or no leaf of this level may start there. `index` is where a leaf of the new layout starts.
  */
 static unsigned cut_leaf_items(const struct cut *cut, unsigned index, unsigned *shift)
 {
     const unsigned level = cut->walk->level;
     const uint64_t va = cut_item_va(cut, index);
     const struct span span = cut_span(cut, va);
+    uint64_t leaves;
 
     if (cut->at > va && cut->at - va < bit(item_shift(level))) return 0;
     *shift = greedy_shift(cut->page_sizes, &span);
-    return level_of_shift(*shift) < level ? 0 : 1u << (*shift - item_shift(level));
+    if (level_of_shift(*shift) < level) return 0;
+    leaves = min_u64(greedy_count(cut->page_sizes, &span, *shift), linear_leaves(span.oa, *shift));
+    return (unsigned)(leaves << (*shift - item_shift(level)));
 }
 
 /*
@@ -53,21 +56,20 @@ static pt_item_t *build_uniform(struct pt *pt, uint64_t oa, uint64_t attrs, unsi
 {
     pt_item_t *table = table_pool_alloc(pt->pool, bit(FMT(INDEX_BITS) + 3));
 
-    for (unsigned i = 0; table && i < 1u << FMT(INDEX_BITS); i++, oa += bit(item_shift(level))) {
-        if (level == level_of_shift(shift)) {
-            const uint64_t first = FMT(RUN_ITEMS_ADVANCE) ? oa : align_down(oa, shift);
+    if (table && level == level_of_shift(shift)) {
+        const struct span span = { 0, oa, 0, attrs };
 
-            pt_sync_store(&table[i], FMT(leaf_item)(attrs, first, level, shift));
-        } else {
-            pt_item_t *child = build_uniform(pt, oa, attrs, level - 1, shift);
+        store_leaves(table, &span, level, shift, (1u << FMT(INDEX_BITS)) >> (shift - item_shift(level)));
+    }
+    for (unsigned i = 0; table && level > level_of_shift(shift) && i < 1u << FMT(INDEX_BITS); i++) {
+        pt_item_t *child = build_uniform(pt, oa + ((uint64_t)i << item_shift(level)), attrs, level - 1, shift);
 
-            if (!child) {
-                free_subtree(pt, table, level, i);
-                return NULL;
-            }
-            pt_sync_store(&table[i], FMT(table_item)(pt, table_pool_address(pt->pool, child), level) |
-                                         (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
+        if (!child) {
+            free_subtree(pt, table, level, i);
+            return NULL;
         }
+        pt_sync_store(&table[i], FMT(table_item)(pt, table_pool_address(pt->pool, child), level) |
+                                     (is_incoherent(pt) ? FMT(flushed_bit)(pt) : 0));
     }
     if (table && is_incoherent(pt)) flush(pt, table, 0, 1u << FMT(INDEX_BITS));
     return table;
@@ -131,18 +133,22 @@ static void cut_swap_in(struct pt *pt, const struct cut *cut, unsigned index, pt
     if (is_incoherent(pt)) flush_table_item(pt, cut->items, index, desired);
 }
 
-/* Give the `count` items from `index` on the leaf of `shift` that they are part of. */
+/* Give the `count` items from `index` on the leaves of `shift` that they are part of. */
 static void cut_rewrite(struct pt *pt, const struct cut *cut, unsigned index, unsigned count, unsigned shift)
 {
     const struct span span = cut_span(cut, cut_item_va(cut, index));
+    const unsigned run = 1u << (shift - item_shift(cut->walk->level));
+    const unsigned each = FMT(RUN_ITEMS_ADVANCE) ? 1 : run; /* items of one value */
+    const uint64_t step = FMT(leaf_step)(FMT(RUN_ITEMS_ADVANCE) ? item_shift(cut->walk->level) : shift);
     uint64_t leaf = FMT(leaf_item)(span.attrs, span.oa, cut->walk->level, shift);
 
-    for (unsigned i = index; i < index + count; i++) {
-        uint64_t item = pt_sync_load(&cut->items[i]);
+    for (unsigned i = 0; i < count; i++) {
+        pt_item_t *at = &cut->items[index + i];
+        uint64_t item = pt_sync_load(at);
 
-        while (!pt_sync_exchange(&cut->items[i], &item, FMT(is_dirty)(item) ? FMT(set_dirty)(leaf) : leaf)) {
+        if (i > 0 && (i & (each - 1)) == 0) leaf += step;
+        while (!pt_sync_exchange(at, &item, FMT(is_dirty)(item) ? FMT(set_dirty)(leaf) : leaf)) {
         }
-        if (FMT(RUN_ITEMS_ADVANCE)) leaf += FMT(leaf_step)(item_shift(cut->walk->level));
     }
     if (is_incoherent(pt)) flush(pt, cut->items, index, count);
 }

@@ -33,18 +33,21 @@ static uint64_t leaf_marks(const struct pt *pt, uint64_t item)
     return FMT(leaf_attrs)(pt, item) & FMT(hardware_bits)(pt, 0);
 }
 
-/* The same of all leaves below `table`. Recursion is bounded by the level. */
+/* The same of all leaves below `table`. Leaves of one table have their marks in the same bits: one OR of them all.
+ * Recursion is bounded by the level. */
 static uint64_t subtree_marks(const struct pt *pt, const pt_item_t *table, unsigned level)
 {
-    uint64_t marks = 0;
+    uint64_t leaves = 0, marks = 0;
 
     for (unsigned i = 0; i < 1u << FMT(INDEX_BITS); i++) {
         const uint64_t item = pt_sync_load(&table[i]);
 
-        marks |=
-            FMT(is_table)(item, level) ? subtree_marks(pt, table_of_item(pt, item), level - 1) : leaf_marks(pt, item);
+        if (level > 0 && FMT(is_table)(item, level))
+            marks |= subtree_marks(pt, table_of_item(pt, item), level - 1);
+        else
+            leaves |= item;
     }
-    return marks;
+    return marks | leaf_marks(pt, leaves);
 }
 
 /* A leaf item with more marks. */
@@ -192,25 +195,37 @@ static int merge_block(struct pt *pt, struct resize *resize, const struct span *
     return 0;
 }
 
+/* The smallest size that a merge can make; 0: none. Blocks of any size start at multiples of it. */
+static uint64_t smallest_block(const struct resize *resize)
+{
+    const uint64_t sizes = resize->sizes & ~low_mask(FMT(GRANULE_SHIFT) + 1);
+
+    return sizes & -sizes;
+}
+
 /* Leaves that follow each other in both spaces and are alike: make each block of them that can be a leaf one. */
 static int merge_strip(struct pt *pt, struct resize *resize, struct span strip)
 {
-    while (strip.length > 0) {
-        const struct found found = walk_to(pt, &resize->walk, strip.va);
-        unsigned shift = block_shift(resize, &strip);
+    const uint64_t block = smallest_block(resize);
 
-        if (shift > found.shift) {
-            const int error = merge_block(pt, resize, &strip, shift);
+    if ((strip.va ^ strip.oa) & (block - 1)) return 0;
+    for (;;) {
+        uint64_t step = -strip.va & (block - 1); /* to where a block may start */
+
+        if (step == 0 && strip.length >= block) {
+            const struct found found = walk_to(pt, &resize->walk, strip.va);
+            const unsigned shift = block_shift(resize, &strip);
+            const int error = shift > found.shift ? merge_block(pt, resize, &strip, shift) : 0;
 
             if (error) return error;
-        } else {
-            shift = found.shift;
+            step = bit(shift > found.shift ? shift : found.shift);
+            if (step < block) step = block;
         }
-        strip.va += bit(shift);
-        strip.oa += bit(shift);
-        strip.length -= bit(shift);
+        if (step == 0 || step >= strip.length) return 0;
+        strip.va += step;
+        strip.oa += step;
+        strip.length -= step;
     }
-    return 0;
 }
 
 /* Does `leaf` go on where `strip` ends? No block crosses a multiple of the largest size: a strip ends there. */
@@ -221,24 +236,49 @@ static bool strip_continues(const struct resize *resize, const struct span *stri
     return strip->attrs == leaf->attrs;
 }
 
+/*
+ * How many leaves from the one found on, which starts at `va`, are alike in all but marks and follow each other: in its
+ * table, in the range, and up to the next multiple of the largest size, or of its own if that is larger.
+ */
+static uint64_t alike_leaves(const struct pt *pt, const struct resize *resize, const struct found *found, uint64_t va)
+{
+    const unsigned level = resize->walk.level;
+    const uint64_t item = pt_sync_load(found->items), oa = FMT(leaf_address)(pt, item, level);
+    const uint64_t marks = FMT(hardware_bits)(pt, level), step = FMT(leaf_step)(found->shift);
+    uint64_t end = va | low_mask(table_shift(level));
+    uint64_t limit;
+
+    if (found->shift < log2_floor(resize->sizes)) end = min_u64(end, va | low_mask(log2_floor(resize->sizes)));
+    end = min_u64(end, resize->last);
+    limit = min_u64(linear_leaves(oa, found->shift), ((low_mask(pt->oa_bits) - oa) >> found->shift) + 1);
+    limit = min_u64(limit, ((end - va - low_mask(found->shift)) >> found->shift) + 1);
+    for (uint64_t i = 1; i < limit; i++) {
+        if ((pt_sync_load(&found->items[i * found->count]) ^ (item + i * step)) & ~marks) return i;
+    }
+    return limit;
+}
+
 /* Merge what can be merged of the leaves that lie inside the range. */
 static int merge_range(struct pt *pt, struct resize *resize)
 {
     struct span strip = { 0 };
     uint64_t va = resize->start;
 
+    if (!smallest_block(resize)) return 0;
     for (;;) {
         const struct found found = walk_to(pt, &resize->walk, va);
         const uint64_t first = align_down(va, found.shift);
-        const uint64_t last = first + low_mask(found.shift);
+        uint64_t last = first + low_mask(found.shift);
         struct span leaf = { first, 0, 0, 0 };
 
         if (found.kind == PT_LEAF && first >= resize->start && last <= resize->last) {
             const uint64_t item = pt_sync_load(found.items);
+            const uint64_t length = alike_leaves(pt, resize, &found, first) << found.shift;
 
+            last = first + length - 1;
             leaf.oa = FMT(leaf_address)(pt, item, resize->walk.level);
             leaf.attrs = FMT(leaf_attrs)(pt, item) & ~FMT(hardware_bits)(pt, 0);
-            leaf.length = bit(found.shift);
+            if (found.shift < log2_floor(resize->sizes)) leaf.length = length; /* or it is large enough */
         }
         if (leaf.length > 0 && strip_continues(resize, &strip, &leaf)) {
             strip.length += leaf.length;
