@@ -312,9 +312,10 @@ static int clear_way(struct pt *pt, struct walk *walk, pt_item_t *items, unsigne
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
-/* Store `leaves` leaves of `shift` at empty items. */
-static inline void store_leaves(pt_item_t *items, const struct span *span, unsigned level, unsigned shift,
-                                unsigned leaves)
+/* Store `leaves` leaves of `shift` at empty items. In line everywhere: as a call it would cost a map nine instructions.
+ */
+static inline __attribute__((always_inline)) void store_leaves(pt_item_t *items, const struct span *span,
+                                                               unsigned level, unsigned shift, unsigned leaves)
 {
     const unsigned run = FMT(HAS_RUNS) ? 1u << (shift - item_shift(level)) : 1;
     uint64_t item = FMT(leaf_item)(span->attrs, span->oa, level, shift);
