@@ -144,5 +144,34 @@ class TableTest(ResultCase):
         self.assertNotIn('id="speed"', self.render()[2])
 
 
+class WrittenTest(unittest.TestCase):
+    """The tables in the tree: every line, every format. Not the figures: they are of the run that they name."""
+
+    def read(self, *path):
+        with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+            return file.read()
+
+    def between(self, text):
+        return text.split(page_speed.BEGIN, 1)[1].split(page_speed.END, 1)[0]
+
+    def test_the_short_table_has_every_line_and_says_which_run_it_is(self):
+        text = self.between(self.read("README.md"))
+        for line in speed_lines.LINES:
+            self.assertRegex(text, rf"(?m)^\| {re.escape(line.name)} \| {re.escape(page_speed.goal_text(line))} \|")
+        self.assertRegex(text, r"^\n\d{4}-\d\d-\d\d \d\d:\d\d UTC, commit [0-9a-f]{12}")
+        self.assertIn("`bench/speed.py --rounds=", text)
+
+    def test_the_long_table_has_every_line_of_every_format_and_what_bounds_it(self):
+        text = self.between(self.read("bench", "SPEED.md"))
+        for line in speed_lines.LINES:
+            section = text.split(f"### {line.name}\n", 1)[1].split("###", 1)[0]
+            self.assertEqual(sorted(re.findall(r"(?m)^\| ([a-z0-9_]+) \|", section)), sorted(("format", *FORMATS)), line.name)
+            self.assertIn(f"What bounds it: {line.bound}", section)
+        for format, rows in speed_lines.PUBLISHED.items():
+            table = text.split(f"| {format} | Linux new / old", 1)[1].split("\n\n", 1)[0]
+            for shape, _, average, _ in rows:
+                self.assertIn(f"| {shape.replace('*', chr(0xd7))} | {average[0]} / {average[1]} |", table)
+
+
 if __name__ == "__main__":
     unittest.main()

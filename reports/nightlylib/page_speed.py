@@ -184,7 +184,7 @@ def origin(document):
 
 
 LEGEND = (
-    "ns of one call, CPU time; **bold**: the goal is missed. Goals: general / vector build. stores: plain stores of the same item "
+    "ns of one call, CPU time; **bold**: the goal is missed. Goals: general / vector build, stated for a Zen 3 of 3.2 GHz. stores: plain stores of the same item "
     "bytes, any width / general registers. re-walking: the plugin, the faster compiler."
 )
 
