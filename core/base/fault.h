@@ -110,6 +110,12 @@
     X(RMP_PUNCHES_LARGE, fuzz_rmp, "RMPUPDATE of a 4K page inside a 2M page is not refused [#20]")                     \
     X(RMP_SUBPAGES_NOT_COUNTED, fuzz_rmp, "a page given back stays in its region's sub-page count [#4]")               \
     X(RMP_PSMASH_LOSES_VALIDATED, fuzz_rmp, "PSMASH forgets that the last of the 512 pages was validated")             \
+    X(RMP_FIXED_BY_HEAD, fuzz_rmp, "a 2M RMPUPDATE looks for HV-fixed pages at the 2M-aligned page only [#3]")         \
+    X(RMP_HOLD_NEVER_ENDS, fuzz_rmp, "the last refusal of a transient lock is not the last [#13]")                     \
+    X(RMP_RECLAIM_ANY_SIZE, fuzz_rmp, "PAGE_RECLAIM does not ask whether the size given is the entry's")               \
+    X(RMP_RECLAIM_DROPS_VALIDATED, fuzz_rmp, "PAGE_RECLAIM turns pre-swap into guest-invalid")                         \
+    X(RMP_UNSMASH_ANY_GPA, fuzz_rmp, "PAGE_UNSMASH does not ask whether guest addresses are consecutive [O12]")        \
+    X(RMP_UNSMASH_KEEPS_COUNT, fuzz_rmp, "PAGE_UNSMASH leaves 511 in the sub-page count [O1]")                         \
     X(WORLD_INVALIDATES_SHORT, fuzz_lockstep, "the invalidation of a sync ends a page short of the gather [44]")       \
     X(WORLD_FORGETS_PASID, fuzz_lockstep, "a sync of S1 does not tell the pasid that was seen last")                   \
     X(WORLD_TOP_WITHOUT_ROOT, fuzz_lockstep, "the device table gets a grown table's level and keeps its root [27]")    \

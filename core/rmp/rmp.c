@@ -18,10 +18,10 @@ static unsigned size_shift(enum rmp_page_size size)
     return size == RMP_2M ? RMP_LARGE_SHIFT : RMP_PAGE_SHIFT;
 }
 
-/* Does the table have entries for all of [page, page + 2^shift)? */
+/* Does the table have entries for all of [page, page + 2^shift), aligned? Coverage ends only at ends of segments. */
 static bool covers(const struct rmp *rmp, hpa_t page, unsigned shift)
 {
-    return rmp->covered_bytes >= bit(shift) && page.value <= rmp->covered_bytes - bit(shift);
+    return rmp_covers(rmp, hpa(page.value + low_mask(shift)));
 }
 
 static bool slot_is_assigned(const struct rmp_slot *slot)
@@ -31,15 +31,41 @@ static bool slot_is_assigned(const struct rmp_slot *slot)
 
 /* ---- RMPUPDATE and PSMASH ---------------------------------------------------------------------------------------- */
 
+/* Does the region's hold refuse an RMPUPDATE of this page? One that does is used up by one. */
+static bool is_held(struct rmp_region *region, unsigned index, enum rmp_page_size size)
+{
+    if (region->hold_left == 0) return false;
+    if (region->hold == RMP_HOLD_INUSE && size == RMP_4K && index != region->held_page) return false;
+    if (FAULT(RMP_HOLD_NEVER_ENDS) && region->hold_left == 1) {
+        fault_triggered();
+        return true;
+    }
+    region->hold_left -= region->hold_left != RMP_HOLD_FOR_EVER;
+    return true;
+}
+
+/* Does the old entry keep this 4K update out? A head that kept its size (switch) does, assigned or not (rmp.md 1.6). */
+static bool small_overlaps(const struct rmp_region *region, unsigned index, const struct rmp_slot *old)
+{
+    if (index == 0) return old->word & SLOT_LARGE;
+    return rmp_region_is_large(region);
+}
+
 /* Steps 5 to 8 of rmp.md 2.2, against the entries that stand. */
-static enum rmp_result update_refusal(const struct rmp_region *region, unsigned index, enum rmp_page_size size)
+static enum rmp_result update_refusal(struct rmp_region *region, unsigned index, enum rmp_page_size size)
 {
     const struct rmp_slot old = rmp_region_slot(region, index);
 
     if (old.word & SLOT_IMMUTABLE) return RMP_FAIL_PERMISSION;
+    /* An HV-fixed page is fixed from outside its 4K too. The sub-page count does not know of it: it is not assigned. */
+    if (size == RMP_2M && region->fixed_count > 0) {
+        if (!FAULT(RMP_FIXED_BY_HEAD)) return RMP_FAIL_PERMISSION;
+        fault_triggered();
+    }
+    if (is_held(region, index, size)) return region->hold == RMP_HOLD_INUSE ? RMP_FAIL_INUSE : RMP_FAIL_OVERLAP;
     if (size == RMP_4K) {
         if (old.word & SLOT_IN_USE) return RMP_FAIL_INUSE;
-        if (!rmp_region_is_large(region)) return RMP_OK;
+        if (!small_overlaps(region, index, &old)) return RMP_OK;
         if (!FAULT(RMP_PUNCHES_LARGE) || index == 0) return RMP_FAIL_OVERLAP;
         fault_triggered();
         return RMP_OK;
@@ -50,10 +76,16 @@ static enum rmp_result update_refusal(const struct rmp_region *region, unsigned 
     return slot_is_assigned(&region->head) || region->subpage_count > 0 ? RMP_FAIL_OVERLAP : RMP_OK;
 }
 
-/* The entry that `state` leaves behind: validated and vmsa clear; nothing at all when unassigned (R1, R2, R7). */
-static struct rmp_slot slot_of_state(const struct rmp_state *state)
+/* Does an unassigned page keep the size it was written with? */
+static bool keeps_size(const struct rmp *rmp, const struct rmp_state *state)
 {
-    if (!state->assigned) return (struct rmp_slot){ 0 };
+    return rmp->switches.keeps_page_size && state->size == RMP_2M;
+}
+
+/* The entry that `state` leaves behind: validated and vmsa clear; nothing at all when unassigned (R1, R2, R7). */
+static struct rmp_slot slot_of_state(const struct rmp *rmp, const struct rmp_state *state)
+{
+    if (!state->assigned) return (struct rmp_slot){ .word = keeps_size(rmp, state) ? SLOT_LARGE : 0 };
 
     /* R6: gpa bits below the page size have no place in the entry. */
     struct rmp_slot slot = {
@@ -67,21 +99,29 @@ static struct rmp_slot slot_of_state(const struct rmp_state *state)
     return slot;
 }
 
-/* Write one 4K entry of a region whose head is not 2M, and keep R5. */
-static void write_small(struct rmp *rmp, struct rmp_region *region, unsigned index, struct rmp_slot slot)
+static bool is_fixed(const struct rmp_slot *slot)
 {
+    return (slot->word & (SLOT_ASSIGNED | SLOT_IMMUTABLE)) == SLOT_IMMUTABLE;
+}
+
+void rmp_region_write_small(struct rmp *rmp, struct rmp_region *region, unsigned index, struct rmp_slot slot)
+{
+    const struct rmp_slot old = rmp_region_slot(region, index);
+
+    region->fixed_count += is_fixed(&slot);
+    region->fixed_count -= is_fixed(&old);
     if (index == 0) {
         region->head = slot;
         return;
     }
-    if (!region->pages && !slot_is_assigned(&slot)) return; /* hypervisor-owned as it was */
+    if (!region->pages && slot.word == 0) return; /* hypervisor-owned as it was */
     rmp_region_expand(rmp, region);
     region->subpage_count += slot_is_assigned(&slot);
-    if (FAULT(RMP_SUBPAGES_NOT_COUNTED) && slot_is_assigned(&region->pages[index]) && !slot_is_assigned(&slot)) {
+    if (FAULT(RMP_SUBPAGES_NOT_COUNTED) && slot_is_assigned(&old) && !slot_is_assigned(&slot)) {
         fault_triggered();
         region->subpage_count++;
     }
-    region->subpage_count -= slot_is_assigned(&region->pages[index]);
+    region->subpage_count -= slot_is_assigned(&old);
     region->pages[index] = slot;
 }
 
@@ -97,19 +137,20 @@ enum rmp_result rmp_update(struct rmp *rmp, hpa_t page, const struct rmp_state *
     struct rmp_region *region = rmp_region_find(rmp, start);
 
     if (!region) {
-        if (!state->assigned) return RMP_OK; /* hypervisor-owned as it was */
+        if (!state->assigned && !keeps_size(rmp, state)) return RMP_OK; /* hypervisor-owned as it was */
         region = rmp_region_obtain(rmp, start);
     }
     const enum rmp_result refusal = update_refusal(region, rmp_page_index(start), state->size);
 
     if (refusal != RMP_OK) return refusal;
     if (state->size == RMP_4K) {
-        write_small(rmp, region, rmp_page_index(start), slot_of_state(state));
+        rmp_region_write_small(rmp, region, rmp_page_index(start), slot_of_state(rmp, state));
         return RMP_OK;
     }
     CHECK(region->subpage_count == 0); /* R5: no 4K page was in the way, and the old 2M page counted none */
     /* R4: nothing of the region is in use, so the head alone says what the other 511 hold. */
-    region->head = slot_of_state(state);
+    region->head = slot_of_state(rmp, state);
+    region->fixed_count = 0;
     rmp_region_compact(rmp, region);
     return RMP_OK;
 }
@@ -124,7 +165,7 @@ enum rmp_result rmp_psmash(struct rmp *rmp, hpa_t page)
     struct rmp_region *region = rmp_region_find(rmp, start);
 
     if (!region) return RMP_FAIL_BADADDR;
-    if (region->in_use_count > 0) return RMP_FAIL_INUSE;
+    if (is_held(region, 0, RMP_2M) || region->in_use_count > 0) return RMP_FAIL_INUSE;
     if (!rmp_region_is_large(region)) return RMP_FAIL_BADADDR;
 
     rmp_region_attach_pages(rmp, region);
@@ -246,7 +287,7 @@ static struct rmp_entry entry_of_slot(const struct rmp_slot *slot)
 bool rmp_raw_entry(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry)
 {
     *entry = (struct rmp_entry){ 0 };
-    if (page.value >= rmp->covered_bytes) return false;
+    if (!rmp_covers(rmp, page)) return false;
 
     const struct rmp_region *region = rmp_region_find(rmp, page);
     const unsigned index = rmp_page_index(page);
@@ -264,7 +305,7 @@ bool rmp_lookup(const struct rmp *rmp, hpa_t page, struct rmp_entry *entry)
     const unsigned index = rmp_page_index(page);
 
     *entry = (struct rmp_entry){ 0 };
-    if (page.value >= rmp->covered_bytes) return false;
+    if (!rmp_covers(rmp, page)) return false;
 
     const struct rmp_region *region = rmp_region_find(rmp, page);
 
@@ -296,6 +337,11 @@ enum rmp_result rmp_read(const struct rmp *rmp, hpa_t page, struct rmp_state *st
         .size = entry.size,
         .region_status = entry.subpage_count > 0,
     };
+    if (rmp_page_index(page) == 0) {
+        const struct rmp_region *region = rmp_region_find(rmp, page);
+
+        if (region && region->hold == RMP_HOLD_OVERLAP && region->hold_left > 0) state->asid = RMP_ASID_LOCKED;
+    }
     return RMP_OK;
 }
 
@@ -308,7 +354,7 @@ bool rmp_region_is_shared(const struct rmp *rmp, hpa_t page)
 
 bool rmp_set_in_use(struct rmp *rmp, hpa_t page, bool in_use)
 {
-    if (page.value >= rmp->covered_bytes) return false;
+    if (!rmp_covers(rmp, page)) return false;
 
     const unsigned index = rmp_page_index(page);
     struct rmp_region *region = in_use ? rmp_region_obtain(rmp, page) : rmp_region_find(rmp, page);
@@ -326,6 +372,24 @@ bool rmp_set_in_use(struct rmp *rmp, hpa_t page, bool in_use)
     return true;
 }
 
+bool rmp_hold(struct rmp *rmp, hpa_t page, enum rmp_hold what, uint64_t n)
+{
+    if (!rmp_covers(rmp, page)) return false;
+
+    struct rmp_region *region = n ? rmp_region_obtain(rmp, page) : rmp_region_find(rmp, page);
+
+    if (!region) return true;
+    region->hold = what;
+    region->held_page = (uint16_t)rmp_page_index(page);
+    region->hold_left = n;
+    return true;
+}
+
+void rmp_set_switches(struct rmp *rmp, const struct rmp_switches *switches)
+{
+    rmp->switches = *switches;
+}
+
 const char *rmp_result_name(enum rmp_result result)
 {
     switch (result) {
@@ -339,6 +403,10 @@ const char *rmp_result_name(enum rmp_result result)
     case RMP_NOUPDATE: return "NOUPDATE";
     case RMP_NPF: return "NPF";
     case RMP_NPF_SIZEM: return "NPF_SIZEM";
+    case RMP_FW_INVALID_ADDRESS: return "INVALID_ADDRESS";
+    case RMP_FW_INVALID_PARAM: return "INVALID_PARAM";
+    case RMP_FW_INVALID_PAGE_SIZE: return "INVALID_PAGE_SIZE";
+    case RMP_FW_INVALID_PAGE_STATE: return "INVALID_PAGE_STATE";
     }
     return "?";
 }

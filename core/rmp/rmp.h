@@ -1,19 +1,21 @@
 /*
  * The Reverse Map Table: for each 4K page of host memory who owns it, where the guest sees it, and at which size.
  *
- * Models what software sees of RMPUPDATE, PSMASH, PVALIDATE, RMPADJUST, RMPQUERY and RMPREAD. Left out here: timing,
- * locking between CPUs, encryption, firmware commands. Entries are sparse: nothing is allocated for pages that were
- * never assigned. Order of checks and return codes: rmp.md 2. Structure of 2M pages and sub-page count:
- * rmp.md 1.5, 1.6.
+ * Models what software sees of RMPUPDATE, PSMASH, PVALIDATE, RMPADJUST, RMPQUERY and RMPREAD; rmp_firmware.h adds the
+ * firmware's commands, rmp_layout.h the bits. Left out: timing, encryption, and locks between CPUs but for what a hold
+ * (below) stands for. Entries are sparse: nothing is allocated for pages that were never assigned. Order of checks and
+ * return codes: rmp.md 2. Structure of 2M pages and sub-page count: rmp.md 1.5, 1.6.
  *
  * Rules, checked by rmp_check over the whole table and cited by number where they are written:
  *   R1  validated, vmsa or a gpa only in an assigned entry
- *   R2  an unassigned entry has asid 0, and page size 4K (rmp.md 1.6: otherwise a later 4K update would overlap)
- *   R3  page size 2M only in an assigned entry at a 2M-aligned page
+ *   R2  an unassigned entry has asid 0, and page size 4K (rmp.md 1.6: otherwise a later 4K update would overlap; with
+ *       the switch keeps_page_size a 2M-aligned one may have 2M)
+ *   R3  page size 2M only in an assigned entry at a 2M-aligned page (the same exception)
  *   R4  below an assigned 2M head the 511 followers hold assigned = 1 and nothing else
  *   R5  the sub-page count of a head is the number of assigned pages among the other 511, 0 for a 2M head
  *   R6  a guest's entry has its gpa aligned to its page size
  *   R7  permissions of VMPL1..3 never exceed 5 bits; an unassigned entry has none
+ *   R8  a region knows how many of its pages are HV-fixed: unassigned and immutable
  */
 #pragma once
 
@@ -28,6 +30,11 @@ enum {
     RMP_PAGES_PER_LARGE = 512,
     RMP_VMPL_COUNT = 4,
     RMP_ASID_MAX = 0x3fe, /* 0x3ff is firmware's lock value (rmp.md 1.3) */
+    RMP_ASID_LOCKED = 0x3ff,
+    /* rmp.md 1.8. The architecture leaves the shifts to CPUID: a segment covers whole GB, and 512 end below 2^52. */
+    RMP_SEGMENTS_MAX = 512,
+    RMP_SEGMENT_SHIFT_MIN = 30,
+    RMP_SEGMENT_SHIFT_MAX = 43,
 };
 
 /* Numbers as the instructions return them in EAX (rmp.md 2.1), then the ways a guest instruction ends otherwise. */
@@ -42,6 +49,11 @@ enum rmp_result {
     RMP_NOUPDATE = 255,  /* PVALIDATE: EAX 0 and CF 1, it was so already */
     RMP_NPF = 256,       /* #VMEXIT(NPF): owner, ASID or GPA is wrong, or immutable */
     RMP_NPF_SIZEM = 257, /* #VMEXIT(NPF) with SIZEM: 4K asked of a 2M page */
+    /* status of firmware commands (rmp_firmware.h), 512 + its number in psp-sev.h */
+    RMP_FW_INVALID_ADDRESS = 512 + 0x09,
+    RMP_FW_INVALID_PARAM = 512 + 0x16,
+    RMP_FW_INVALID_PAGE_SIZE = 512 + 0x19,
+    RMP_FW_INVALID_PAGE_STATE = 512 + 0x1a,
 };
 
 enum rmp_page_size { RMP_4K = 0, RMP_2M = 1 };
@@ -80,9 +92,40 @@ struct rmp;
 /* A table that covers [0, covered_bytes), a multiple of 4K. Everything is hypervisor-owned. CHECKs on no memory. */
 struct rmp *rmp_new(uint64_t covered_bytes);
 void rmp_free(struct rmp *rmp);
-/* All hypervisor-owned again, new coverage. Cost: what was touched. */
+/* All hypervisor-owned again, new coverage, switches at their defaults. Cost: what was touched. */
 void rmp_reset(struct rmp *rmp, uint64_t covered_bytes);
+/*
+ * The same with a segmented table (rmp.md 1.8): entry i of the segment table covers pages from i << shift on, as much
+ * as it says, 0 (a hole) to a whole segment; what it says beyond that is cut off, as Linux does with a warning.
+ * rmp_covered_bytes is the end of the highest covered page then. CHECKs the limits of the shift.
+ */
+void rmp_reset_segmented(struct rmp *rmp, unsigned shift, const uint64_t entries[RMP_SEGMENTS_MAX]);
 uint64_t rmp_covered_bytes(const struct rmp *rmp);
+
+/* What sources leave open (rmp.md 1.6). All off after a reset. */
+struct rmp_switches {
+    /* RMPUPDATE that takes a 2M page back leaves its page size at 2M. A 4K update of the 2M-aligned page then answers
+     * FAIL_OVERLAP until a 2M update assigns it. Default: the size goes back to 4K (INFERRED). */
+    bool keeps_page_size;
+};
+
+void rmp_set_switches(struct rmp *rmp, const struct rmp_switches *switches);
+
+/*
+ * Somebody else is at work on an entry (rmp.md 1.5, 2.2, 2.3).
+ *   INUSE    another CPU holds the entry of one page: RMPUPDATE of it, 2M RMPUPDATE or PSMASH over it: FAIL_INUSE
+ *   OVERLAP  firmware or microcode holds the 2M region: RMPUPDATE in it answers FAIL_OVERLAP, PSMASH FAIL_INUSE, and
+ *            RMPREAD of the 2M-aligned page shows ASID 0x3ff (INFERRED which code is which)
+ * The operand, coverage and immutability are judged first. A region has one hold, a new one takes the place of the old.
+ * Guests, the IOMMU and firmware's own commands see nothing of it.
+ */
+enum rmp_hold { RMP_HOLD_INUSE, RMP_HOLD_OVERLAP };
+
+#define RMP_HOLD_FOR_EVER UINT64_MAX
+
+/* The next n instructions that meet it are refused; RMP_HOLD_FOR_EVER: all of them; 0: none, the hold ends. False:
+ * outside the table. */
+bool rmp_hold(struct rmp *rmp, hpa_t page, enum rmp_hold what, uint64_t n);
 
 /*
  * RMPUPDATE by the hypervisor at `page` (4K aligned by the caller's contract: low 12 bits are ignored).
@@ -91,7 +134,8 @@ uint64_t rmp_covered_bytes(const struct rmp *rmp);
  * Clears validated and vmsa, gives VMPL0 everything and the others nothing. Nothing changes on failure. O(1) for 2M.
  *
  * INFERRED where rmp.md 2.2 is silent: an asid above RMP_ASID_MAX and a 2M page that the table covers in part are
- * FAIL_INPUT; a 2M page is in use when any of its 512 pages is; gpa bits below the page size are not kept (R6).
+ * FAIL_INPUT; a 2M page is in use when any of its 512 pages is, and immutable when any is HV-fixed; gpa bits below the
+ * page size are not kept (R6).
  */
 enum rmp_result rmp_update(struct rmp *rmp, hpa_t page, const struct rmp_state *state);
 

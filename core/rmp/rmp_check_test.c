@@ -1,4 +1,4 @@
-/* Each rule R1-R7 of rmp.h fires when an entry breaks it, at the right page, and not otherwise. */
+/* Each rule R1-R8 of rmp.h fires when an entry breaks it, at the right page, and not otherwise. */
 #include "base/test_main.h"
 
 #include "base/bits.h"
@@ -11,7 +11,7 @@
 enum { LARGE = 0x200000, SMALL = 0x400000 };
 
 struct seen {
-    unsigned of_rule[8];
+    unsigned of_rule[9];
     uint64_t last_page;
 };
 
@@ -19,7 +19,7 @@ static void note(void *context, const struct rmp_violation *found)
 {
     struct seen *seen = context;
 
-    assert_in_range(found->rule, 1, 7);
+    assert_in_range(found->rule, 1, 8);
     assert_non_null(found->text);
     seen->of_rule[found->rule]++;
     seen->last_page = found->page.value;
@@ -179,6 +179,27 @@ static void r7_fires_on_permissions_in_an_unassigned_entry(void **state)
     expect_only(*state, 7, SMALL + 0x6000);
 }
 
+static void r2_and_r3_leave_a_size_alone_that_the_switch_keeps(void **state)
+{
+    *slot_at(*state, LARGE) = (struct rmp_slot){ .word = SLOT_LARGE };
+    for (uint64_t page = LARGE + 0x1000; page < LARGE + 0x200000; page += 0x1000) slot_at(*state, page)->word = 0;
+    assert_int_not_equal(rmp_check(*state, NULL, NULL), 0);
+    rmp_set_switches(*state, &(struct rmp_switches){ .keeps_page_size = true });
+    assert_int_equal(rmp_check(*state, NULL, NULL), 0);
+    slot_at(*state, SMALL + 0x6000)->word = SLOT_LARGE;
+    assert_int_not_equal(rmp_check(*state, NULL, NULL), 0);
+}
+
+static void r8_fires_on_hv_fixed_pages_that_the_region_does_not_know_of(void **state)
+{
+    slot_at(*state, SMALL + 0x6000)->word = SLOT_IMMUTABLE;
+    expect_only(*state, 8, SMALL);
+    rmp_region_find(*state, hpa(SMALL))->fixed_count = 1;
+    assert_int_equal(rmp_check(*state, NULL, NULL), 0);
+    rmp_region_find(*state, hpa(SMALL))->fixed_count = 2;
+    expect_only(*state, 8, SMALL);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -200,6 +221,8 @@ int main(int argc, char **argv)
         CASE(r6_fires_on_a_2m_guest_page_whose_gpa_is_not_2m_aligned),
         CASE(r7_fires_on_permissions_of_more_than_5_bits),
         CASE(r7_fires_on_permissions_in_an_unassigned_entry),
+        CASE(r2_and_r3_leave_a_size_alone_that_the_switch_keeps),
+        CASE(r8_fires_on_hv_fixed_pages_that_the_region_does_not_know_of),
     };
 
     return TEST_MAIN(tests, argc, argv);

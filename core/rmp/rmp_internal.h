@@ -35,10 +35,18 @@ struct rmp_region {
     uint32_t bucket;        /* where the hash holds it */
     uint16_t subpage_count;
     uint16_t in_use_count; /* pages of the region in use by a running VMRUN, head included */
+    uint16_t fixed_count;  /* HV-fixed pages, head included */
+    uint16_t held_page;    /* the page that a hold names */
+    enum rmp_hold hold;
+    uint64_t hold_left; /* how many instructions it still refuses; 0: no hold, RMP_HOLD_FOR_EVER: all */
 };
 
 struct rmp {
-    uint64_t covered_bytes;
+    uint64_t covered_bytes; /* end of what is covered; with segments there may be holes below it */
+    uint64_t *segments;     /* RMP_SEGMENTS_MAX times the bytes covered from its start; NULL: one flat table */
+    unsigned segment_shift;
+    hpa_t table_first, table_end; /* memory that holds the RMP itself; equal: not given */
+    struct rmp_switches switches;
     struct rmp_region *regions;
     uint32_t region_count, region_capacity;
     uint32_t *buckets;        /* index into regions + 1, 0 = empty; linear probing, at most half full */
@@ -46,6 +54,13 @@ struct rmp {
     struct rmp_slot **spares; /* arrays of 512 that no region uses, not cleared */
     uint32_t spare_count, spare_capacity;
 };
+
+static inline bool rmp_covers(const struct rmp *rmp, hpa_t page)
+{
+    if (page.value >= rmp->covered_bytes) return false;
+    if (!rmp->segments) return true;
+    return (page.value & low_mask(rmp->segment_shift)) < rmp->segments[page.value >> rmp->segment_shift];
+}
 
 static inline uint64_t rmp_region_number(hpa_t page)
 {
@@ -91,6 +106,9 @@ void rmp_region_expand(struct rmp *rmp, struct rmp_region *region);
 
 /* Give the region its array without filling it: the caller writes elements 1..511. */
 void rmp_region_attach_pages(struct rmp *rmp, struct rmp_region *region);
+
+/* Write one 4K entry of a region whose head is not 2M. Keeps R5 and what the region knows of HV-fixed pages. */
+void rmp_region_write_small(struct rmp *rmp, struct rmp_region *region, unsigned index, struct rmp_slot slot);
 
 /* Take the array away: the other 511 are what the head implies from here on. */
 void rmp_region_compact(struct rmp *rmp, struct rmp_region *region);

@@ -2,6 +2,7 @@
 #include "rmp/rmp_internal.h"
 
 #include "base/check.h"
+#include "rmp/rmp_layout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,24 @@ void rmp_reset(struct rmp *rmp, uint64_t covered_bytes)
     }
     rmp->region_count = 0;
     rmp->covered_bytes = covered_bytes;
+    free(rmp->segments);
+    rmp->segments = NULL;
+    rmp->table_first = rmp->table_end = hpa(0);
+    rmp->switches = (struct rmp_switches){ 0 };
+}
+
+void rmp_reset_segmented(struct rmp *rmp, unsigned shift, const uint64_t entries[RMP_SEGMENTS_MAX])
+{
+    CHECK(shift >= RMP_SEGMENT_SHIFT_MIN);
+    CHECK(shift <= RMP_SEGMENT_SHIFT_MAX);
+    rmp_reset(rmp, 0);
+    rmp->segments = calloc(RMP_SEGMENTS_MAX, sizeof(*rmp->segments));
+    CHECK(rmp->segments != NULL);
+    rmp->segment_shift = shift;
+    for (unsigned i = 0; i < RMP_SEGMENTS_MAX; i++) {
+        rmp->segments[i] = min_u64(rmp_segment_covered_bytes(entries[i]), bit(shift));
+        if (rmp->segments[i]) rmp->covered_bytes = ((uint64_t)i << shift) + rmp->segments[i];
+    }
 }
 
 uint64_t rmp_covered_bytes(const struct rmp *rmp)

@@ -32,7 +32,10 @@ enum op_kind {
     OP_PSMASH = 17,
     OP_PVALIDATE = 18,
     OP_RMPADJUST = 19,
-    OP_RECLAIM = 20, /* reserved, no row yet; so are 21 unsmash, 48 convert, 49 cpu */
+    OP_RECLAIM = 20,
+    OP_UNSMASH = 21,
+    OP_SET_STATE = 22,
+    OP_RMP_HOLD = 23, /* 48 convert, 49 cpu, 50 step are reserved */
     OP_INV_PAGES = 32,
     OP_COMPLETION_WAIT = 33,
     OP_DMA = 34,
@@ -90,6 +93,9 @@ enum op_field {
     FIELD_ORDER,   /* enum op_order */
     FIELD_MIX,     /* 0 = all alike; else a seed */
     FIELD_LAST,    /* enum op_last */
+    FIELD_STATE,   /* set_state: enum rmp_page_state, hypervisor .. guest-valid */
+    FIELD_HOLD,    /* rmp_hold what=: inuse (0, default) | overlap (1): enum rmp_hold */
+    FIELD_HOLD_N,  /* rmp_hold n=: instructions refused; `off` = UINT64_MAX, all; default 1 */
     FIELD_COUNT_N, /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
     /* world keys */
     FIELD_FORMAT,     /* amdv1 | x86_64 | ...: index into op_formats */
@@ -126,6 +132,7 @@ enum op_field {
     FIELD_IO_PGTABLE,      /* default no */
     FIELD_INCOHERENT,      /* default no */
     FIELD_WRITEBACK,       /* 0 (default) .. 255 */
+    FIELD_KEEP_PAGE_SIZE,  /* default no */
     OP_FIELD_COUNT,
 };
 

@@ -25,6 +25,10 @@ static const char *const order_names[] = { "up", "down", NULL };
 static const char *const last_names[] = {
     "alike", "first", "half", "empty", "odd", "ragged", "beyond", "endless", NULL
 };
+static const char *const hold_names[] = { "inuse", "overlap", NULL };
+static const char *const state_names[] = { "hypervisor",     "hv-fixed",      "reclaim",     "firmware",
+                                           "firmware-iommu", "context",       "metadata",    "pre-guest",
+                                           "pre-swap",       "guest-invalid", "guest-valid", NULL };
 static const char *const iotlb_names[] = { "default", "tiny", "small", "large", NULL };
 static const char *const page_sizes_names[] = { "all", "4K", "4K+2M", "4K+2M+1G", "2M", "2M+1G", "1G", NULL };
 
@@ -82,6 +86,11 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
     [FIELD_ACCESS] = { "access", 0, 26, 1, 0, FORM_NAMES, 0, 1, 0, access_names, "what the device does" },
     [FIELD_PRIVATE] = { "private", 0, 27, 2, 0, FORM_NAMES, 0, 2, 0, default_no_yes,
                         "C-bit side of the access; default = yes on a trusted device" },
+    [FIELD_STATE] = { "state", 0, 27, 4, 0, FORM_NAMES, 0, 10, 0, state_names, "what the page becomes" },
+    [FIELD_HOLD] = { "what", 0, 26, 1, 0, FORM_NAMES, 0, 1, 0, hold_names,
+                     "another CPU holds the page's entry, or firmware the whole 2M region" },
+    [FIELD_HOLD_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, 1, NULL,
+                       "this many instructions are refused; off = all of them" },
     [FIELD_COUNT_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, U64_MAX, NULL,
                         "this many table allocations succeed, later ones fail" },
     [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, FORMAT_LAST, 0, format_names,
@@ -145,6 +154,8 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                            "walkers do not snoop: they see what was flushed; x86_64, vtdss, armv8, fake" },
     [FIELD_WRITEBACK] = { "writeback", 0, 49, 8, 0, FORM_NUMBER, 0, 255, 0, NULL,
                           "incoherent: seed of lines that caches write back by themselves; 0 = none" },
+    [FIELD_KEEP_PAGE_SIZE] = { "keep_page_size", 3, 63, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
+                               "an rmpupdate that takes a 2M page back leaves its size at 2M" },
 };
 
 #define NEED(field) (OP_REQUIRED | (field))
@@ -153,7 +164,7 @@ static const struct op_spec op_specs[] = {
     { "world",
       "the machine; first op of a script, at most one",
       OP_WORLD,
-      34,
+      35,
       { FIELD_FORMAT,
         FIELD_HW,
         FIELD_POLICY,
@@ -187,7 +198,8 @@ static const struct op_spec op_specs[] = {
         FIELD_FWB,
         FIELD_IO_PGTABLE,
         FIELD_INCOHERENT,
-        FIELD_WRITEBACK } },
+        FIELD_WRITEBACK,
+        FIELD_KEEP_PAGE_SIZE } },
     { "map",
       "pt_map_range",
       OP_MAP,
@@ -237,6 +249,22 @@ static const struct op_spec op_specs[] = {
       OP_RMPADJUST,
       7,
       { NEED(FIELD_HPA), NEED(FIELD_GPA), FIELD_ASID, FIELD_SIZE, FIELD_VMPL, FIELD_PERMS, FIELD_VMSA } },
+    { "reclaim",
+      "PAGE_RECLAIM by firmware: the page is no longer immutable",
+      OP_RECLAIM,
+      2,
+      { NEED(FIELD_HPA), FIELD_SIZE } },
+    { "unsmash", "PAGE_UNSMASH by firmware: 512 immutable pages become one of 2M", OP_UNSMASH, 1, { NEED(FIELD_HPA) } },
+    { "set_state",
+      "another command of firmware changes a page's state: PAGE_SET_STATE, LAUNCH_UPDATE and others",
+      OP_SET_STATE,
+      4,
+      { NEED(FIELD_HPA), FIELD_SIZE, NEED(FIELD_STATE), FIELD_GPA } },
+    { "rmp_hold",
+      "somebody else is at work on an RMP entry: rmpupdate and psmash answer FAIL_INUSE or FAIL_OVERLAP",
+      OP_RMP_HOLD,
+      3,
+      { NEED(FIELD_HPA), FIELD_HOLD, FIELD_HOLD_N } },
     { "inv_pages",
       "INVALIDATE_IOMMU_PAGES command",
       OP_INV_PAGES,
@@ -260,10 +288,13 @@ static const struct op_spec op_specs[] = {
 
 enum { SPEC_COUNT = sizeof(op_specs) / sizeof(op_specs[0]) };
 
+_Static_assert(FIELD_FORMAT <= 64, "a set of fields is a word");
+
 /*
  * The same by kind, for calls on the path of every checked op: the row (number + 1, 0 = none), the set of fields, the
  * bits they take in each word, and the one field with fewer legal values than its bits can hold (FIELD_PROT where
- * there is none; world has several and goes the long way). op_table_test holds this to the rows above.
+ * there is none; world has several and goes the long way). Fields from FIELD_FORMAT on are the world's alone and in no
+ * set. op_table_test holds this to the rows above.
  */
 #define F(field) (UINT64_C(1) << FIELD_##field)
 #define ALL      UINT64_MAX
@@ -303,17 +334,21 @@ static const struct {
                        { 0xffffc0000ff, ALL, ALL, 1 },
                        12,
                        FIELD_PROT },
+    [OP_RECLAIM] = { F(HPA) | F(SIZE), { 0x40000ff, 0, ALL, 0 }, 13, FIELD_PROT },
+    [OP_UNSMASH] = { F(HPA), { 0xff, 0, ALL, 0 }, 14, FIELD_PROT },
+    [OP_SET_STATE] = { F(HPA) | F(SIZE) | F(STATE) | F(GPA), { 0x7c0000ff, ALL, ALL, 0 }, 15, FIELD_STATE },
+    [OP_RMP_HOLD] = { F(HPA) | F(HOLD) | F(HOLD_N), { 0x40000ff, ALL, ALL, 0 }, 16, FIELD_PROT },
     [OP_INV_PAGES] = { F(INPUT) | F(LENGTH) | F(NOW) | F(PDE) | TABLE | F(PASID),
                        { 0xfffff0000ff000ff, ALL, 0, ALL },
-                       13,
+                       17,
                        FIELD_STAGE },
-    [OP_COMPLETION_WAIT] = { 0, { 0xff, 0, 0, 0 }, 14, FIELD_PROT },
+    [OP_COMPLETION_WAIT] = { 0, { 0xff, 0, 0, 0 }, 18, FIELD_PROT },
     [OP_DMA] = { F(INPUT) | F(ACCESS) | F(DEVICE) | F(PRIVATE) | F(PASID),
                  { 0xfffff0001c0f00ff, ALL, 0, 0 },
-                 15,
+                 19,
                  FIELD_PRIVATE },
-    [OP_EVICT] = { F(INPUT) | F(DEVICE) | F(PASID), { 0xfffff000000f00ff, ALL, 0, 0 }, 16, FIELD_PROT },
-    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 17, FIELD_PROT },
+    [OP_EVICT] = { F(INPUT) | F(DEVICE) | F(PASID), { 0xfffff000000f00ff, ALL, 0, 0 }, 20, FIELD_PROT },
+    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 21, FIELD_PROT },
 };
 
 #undef F
