@@ -4,7 +4,8 @@
  * Input:  op records or a text script (fuzz.h). RMP ops run as they are. Ops on tables and devices stand for RMP ops on
  *         pages used before (as_rmp_op), so that the scripts' mutator, which knows nothing of this target, still draws
  *         sequences of instructions: evict puts a page in use or out of it, dirty_read is a guest at VMPL 1 or 2 that
- *         adjusts and validates, what is left queries and reads.
+ *         adjusts and validates, sync, completion_wait and fail_alloc are firmware's commands and holds, a resize is a
+ *         2M page frozen, smashed, maybe spoilt, and unsmashed; what is left queries and reads.
  * Oracle: core/oracle/ownership: result of each instruction; after each, the entries at the page and at the edges of
  *         its 2M region as RMPQUERY, RMPREAD and a lookup show them. rmp_check, every assigned page and the sub-page
  *         counts of the regions touched: at the end of each input, and after every op of one input in 256, which has
@@ -17,7 +18,7 @@
 #include "base/bits.h"
 #include "base/fault.h"
 #include "oracle/ownership.h"
-#include "rmp/rmp.h"
+#include "rmp/rmp_firmware.h"
 #include "script/script.h"
 
 #include <inttypes.h>
@@ -43,12 +44,14 @@ struct run {
     unsigned recent_count, recent_next;
     uint64_t regions[REGIONS_MAX]; /* 2M regions touched; more are looked at through the oracle's pages only */
     unsigned region_count;
+    enum op_kind now; /* the instruction that is compared */
     uint64_t in_use[IN_USE_MAX];
     unsigned in_use_count;
 };
 
 static struct {
     uint64_t execs, ops, refused;
+    uint64_t done[OP_KIND_LIMIT][2]; /* of each instruction: answered OK, refused */
 } counters;
 
 static struct rmp *rmp;
@@ -58,6 +61,9 @@ static void print_counters(void)
 {
     fprintf(stderr, "mapproof: execs=%" PRIu64 " ops=%" PRIu64 " findings=0\n", counters.execs, counters.ops);
     fprintf(stderr, "mapproof: ops_refused=%" PRIu64 "\n", counters.refused);
+    for (unsigned kind = OP_RMPUPDATE; kind <= OP_RMP_HOLD; kind++)
+        fprintf(stderr, "mapproof: %s ok=%" PRIu64 " refused=%" PRIu64 "\n", op_kind_name((enum op_kind)kind),
+                counters.done[kind][0], counters.done[kind][1]);
 }
 
 __attribute__((format(printf, 2, 3))) static _Noreturn void differ(const struct run *run, const char *format, ...)
@@ -97,6 +103,20 @@ static struct op update_of_map(const struct op *map)
     struct op op = op_make(OP_RMPUPDATE);
 
     set_page(&op, &(struct recent_page){ op_get(map, FIELD_HPA), op_get(map, FIELD_INPUT), is_large });
+    /* Rights that no RMP has: a page for firmware, or one that is about to be launched. */
+    if (op_get(map, FIELD_PROT) & ~UINT64_C(3)) op_set(&op, FIELD_IMMUTABLE, 1);
+    if (op_get(map, FIELD_PROT) & UINT64_C(0x10)) {
+        op_set(&op, FIELD_ASID, 0);
+        op_set(&op, FIELD_GPA, 0);
+    }
+    return op;
+}
+
+static struct op op_on_page(enum op_kind kind, uint64_t page)
+{
+    struct op op = op_make(kind);
+
+    op_set(&op, FIELD_HPA, page);
     return op;
 }
 
@@ -110,13 +130,24 @@ static struct op op_on_recent(const struct run *run, enum op_kind kind, uint64_t
         op_set(&op, FIELD_VMPL, 1 + (number >> SHIFT_4K) % 3);
         op_set(&op, FIELD_PERMS, number >> 13 & OWNER_ALL_RIGHTS);
     }
+    if (kind == OP_SET_STATE) op_set(&op, FIELD_STATE, 1 + (number >> 20) % OWNER_GUEST_VALID);
+    if (kind == OP_RMP_HOLD) {
+        op_set(&op, FIELD_HOLD, number >> 10 & 1);
+        op_set(&op, FIELD_HOLD_N, number >> 11 & 3);
+    }
     if (kind != OP_RMPUPDATE) return op;
     op_set(&op, FIELD_ASSIGNED, 0);
     op_set(&op, FIELD_ASID, 0);
     return op;
 }
 
-/* RMP ops, dirty_read, evict and the kinds that only look stay what they are. */
+/* For ops without an operand to draw from. */
+static uint64_t number_of(const struct run *run)
+{
+    return (run->at + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 16;
+}
+
+/* RMP ops, dirty_read, evict, resize and the kinds that only look stay what they are. */
 static struct op as_rmp_op(const struct run *run, const struct op *op)
 {
     switch (op_kind_of(op)) {
@@ -125,6 +156,9 @@ static struct op as_rmp_op(const struct run *run, const struct op *op)
     case OP_CUT: return op_on_recent(run, OP_PSMASH, op_get(op, FIELD_AT));
     case OP_INV_PAGES: return op_on_recent(run, OP_RMPADJUST, op_get(op, FIELD_INPUT));
     case OP_DMA: return op_on_recent(run, OP_PVALIDATE, op_get(op, FIELD_INPUT));
+    case OP_SYNC: return op_on_recent(run, OP_RECLAIM, number_of(run));
+    case OP_COMPLETION_WAIT: return op_on_recent(run, OP_SET_STATE, number_of(run));
+    case OP_FAIL_ALLOC: return op_on_recent(run, OP_RMP_HOLD, op_get(op, FIELD_COUNT_N) << 10);
     default: return *op;
     }
 }
@@ -151,12 +185,13 @@ static void compare_entry(const struct run *run, uint64_t address)
     const struct owner_page page = ownership_lookup(&ownership, address);
     struct rmp_entry entry;
     const bool covered = rmp_lookup(rmp, hpa(address), &entry);
-    bool agree = covered == page.covered && entry.assigned == page.assigned;
+    bool agree = covered == page.covered && entry.assigned == page.assigned && entry.immutable == page.immutable &&
+                 (entry.size == RMP_2M) == page.is_large;
 
     for (unsigned i = 0; agree && page.assigned && i < OWNER_VMPLS; i++) agree = page.rights[i] == entry.perms[i];
     if (agree && page.assigned)
-        agree = page.is_large == (entry.size == RMP_2M) && page.gpa == entry.gpa && page.asid == entry.asid &&
-                page.immutable == entry.immutable && page.vmsa == entry.vmsa && page.validated == entry.validated;
+        agree = page.gpa == entry.gpa && page.asid == entry.asid && page.vmsa == entry.vmsa &&
+                page.validated == entry.validated;
     if (agree) return;
     differ(run,
            "hpa 0x%" PRIx64 "\noracle: covered=%d assigned=%d large=%d asid=%u gpa=0x%" PRIx64 " immutable=%d vmsa=%d "
@@ -187,15 +222,17 @@ static void compare_read(const struct run *run, uint64_t address)
 {
     const struct owner_page page = ownership_lookup(&ownership, address);
     const bool is_follower = page.is_large && !is_aligned(align_down(address, SHIFT_4K), SHIFT_2M);
-    const bool is_shown = page.assigned && !is_follower;
+    const bool is_locked =
+        is_aligned(align_down(address, SHIFT_4K), SHIFT_2M) && ownership_is_locked(&ownership, address);
+    const uint16_t asid = is_locked ? RMP_ASID_LOCKED : is_follower ? 0 : page.asid;
     struct rmp_state state;
     const enum rmp_result result = rmp_read(rmp, hpa(address), &state);
 
     if (result != (page.covered ? RMP_OK : RMP_FAIL_INPUT))
         differ(run, "rmpread of 0x%" PRIx64 ": %s", address, rmp_result_name(result));
-    if (state.assigned == page.assigned && state.gpa == (is_shown ? page.gpa : 0) &&
-        state.asid == (is_shown ? page.asid : 0u) && state.immutable == (is_shown && page.immutable) &&
-        (state.size == RMP_2M) == (is_shown && page.is_large))
+    if (state.assigned == page.assigned && state.gpa == (is_follower ? 0 : page.gpa) && state.asid == asid &&
+        state.immutable == (!is_follower && page.immutable) &&
+        (state.size == RMP_2M) == (!is_follower && page.is_large))
         return;
     differ(run, "rmpread of 0x%" PRIx64 ": assigned=%d large=%d asid=%u gpa=0x%" PRIx64 " immutable=%d", address,
            state.assigned, state.size == RMP_2M, state.asid, state.gpa, state.immutable);
@@ -306,6 +343,9 @@ static void toggle_in_use(struct run *run, uint64_t number)
         run->in_use[i] = run->in_use[--run->in_use_count];
         rmp_set_in_use(rmp, hpa(page), false);
     } else if (i < IN_USE_MAX && rmp_set_in_use(rmp, hpa(page), true)) {
+        /* One reason at a time: the oracle counts refusals by a hold and knows nothing of use. */
+        rmp_hold(rmp, hpa(page), RMP_HOLD_INUSE, 0);
+        ownership_hold(&ownership, page, false, 0);
         run->in_use[run->in_use_count++] = page;
     }
 }
@@ -313,6 +353,7 @@ static void toggle_in_use(struct run *run, uint64_t number)
 static void compare_result(struct run *run, int expected, enum rmp_result result)
 {
     counters.refused += result != RMP_OK;
+    counters.done[run->now][result != RMP_OK]++;
     if (expected == (int)result) return;
     differ(run, "expected %s, got %s", rmp_result_name((enum rmp_result)expected), rmp_result_name(result));
 }
@@ -321,6 +362,7 @@ static void compare_result(struct run *run, int expected, enum rmp_result result
 static void compare_refusal(struct run *run, enum rmp_result result)
 {
     counters.refused++;
+    counters.done[run->now][1]++;
     if (result == RMP_FAIL_INUSE || result == RMP_FAIL_INPUT || result == RMP_FAIL_PERMISSION) return;
     differ(run, "expected FAIL_INUSE, got %s", rmp_result_name(result));
 }
@@ -337,6 +379,7 @@ static void do_rmpupdate(struct run *run, const struct op *op)
     const struct owner_state owner = { state.gpa, state.asid, state.assigned, state.immutable, is_large };
     const enum rmp_result result = rmp_update(rmp, hpa(page), &state);
 
+    run->now = op_kind_of(op);
     if (is_in_use(run, align_down(page, is_large ? SHIFT_2M : SHIFT_4K), bit(is_large ? SHIFT_2M : SHIFT_4K)))
         compare_refusal(run, result);
     else
@@ -348,10 +391,51 @@ static void do_psmash(struct run *run, const struct op *op)
     const uint64_t page = op_get(op, FIELD_HPA);
     const enum rmp_result result = rmp_psmash(rmp, hpa(page));
 
+    run->now = op_kind_of(op);
     if (is_in_use(run, align_down(page, SHIFT_2M), bit(SHIFT_2M)))
         compare_refusal(run, result);
     else
         compare_result(run, (int)ownership_psmash(&ownership, page), result);
+}
+
+static void do_firmware_op(struct run *run, const struct op *op)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const bool is_large = op_has(op_kind_of(op), FIELD_SIZE) && op_get(op, FIELD_SIZE);
+    const enum rmp_page_size size = is_large ? RMP_2M : RMP_4K;
+    enum owner_result expected;
+
+    run->now = op_kind_of(op);
+    switch (op_kind_of(op)) {
+    case OP_RECLAIM:
+        expected = ownership_reclaim(&ownership, page, is_large);
+        compare_result(run, (int)expected, rmp_reclaim(rmp, hpa(page), size));
+        break;
+    case OP_UNSMASH:
+        expected = ownership_unsmash(&ownership, page);
+        compare_result(run, (int)expected, rmp_unsmash(rmp, hpa(page)));
+        break;
+    default: {
+        const unsigned to = (unsigned)op_get(op, FIELD_STATE);
+        const uint64_t guest = op_get(op, FIELD_GPA);
+
+        expected = ownership_set_name(&ownership, page, is_large, (enum owner_name)to, guest);
+        compare_result(run, (int)expected, rmp_set_page_state(rmp, hpa(page), size, (enum rmp_page_state)to, guest));
+        break;
+    }
+    }
+}
+
+static void do_hold(struct run *run, const struct op *op)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const bool is_region = op_get(op, FIELD_HOLD);
+    const bool is_used = is_in_use(run, align_down(page, SHIFT_2M), bit(SHIFT_2M));
+    const uint64_t n = is_used ? 0 : op_get(op, FIELD_HOLD_N);
+    const bool is_done = rmp_hold(rmp, hpa(page), is_region ? RMP_HOLD_OVERLAP : RMP_HOLD_INUSE, n);
+
+    run->now = op_kind_of(op);
+    compare_result(run, ownership_hold(&ownership, page, is_region, n) ? 0 : 1, is_done ? RMP_OK : RMP_FAIL_INPUT);
 }
 
 static void do_guest_op(struct run *run, const struct op *op)
@@ -362,6 +446,7 @@ static void do_guest_op(struct run *run, const struct op *op)
                                          .size = op_get(op, FIELD_SIZE) ? RMP_2M : RMP_4K };
     const struct owner_guest_page owner = { page.page.value, page.gpa.value, page.asid, page.size == RMP_2M };
 
+    run->now = op_kind_of(op);
     compare_query(run, page.page.value, page.gpa.value, page.asid);
     if (op_kind_of(op) == OP_PVALIDATE) {
         const bool validate = op_get(op, FIELD_VALIDATE);
@@ -397,6 +482,7 @@ static void do_from_below(struct run *run, uint64_t number)
     const enum rmp_result result = rmp_adjust(rmp, &guest, vmpl, rights, !page.vmsa);
     enum owner_result expected = OWNER_FAIL_PERMISSION;
 
+    run->now = OP_RMPADJUST;
     if (is_misaligned)
         expected = OWNER_FAIL_INPUT;
     else if (vmpl > caller && (!page.assigned || !page.asid || page.immutable))
@@ -408,6 +494,43 @@ static void do_from_below(struct run *run, uint64_t number)
                    rmp_pvalidate(rmp, &guest, !page.validated));
 }
 
+/*
+ * A 2M page that is frozen, smashed and unsmashed, as a launch would leave it: drawn op by op it never comes together.
+ * Some of the time one of the 512 is spoilt in between: given back, at another guest address, or HV-fixed.
+ */
+static void do_freeze(struct run *run, uint64_t number)
+{
+    const uint64_t region = align_down(recent_page(run, number)->hpa, SHIFT_2M);
+    const uint64_t drawn = number * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    const uint64_t spoilt = region + (drawn & 1 ? 511 : drawn >> 8 & 511) * bit(SHIFT_4K);
+    struct op large = op_on_page(OP_RMPUPDATE, region);
+    struct op op = op_on_page(OP_PSMASH, region);
+
+    op_set(&large, FIELD_GPA, region);
+    op_set(&large, FIELD_SIZE, 1);
+    op_set(&large, FIELD_IMMUTABLE, 1);
+    do_rmpupdate(run, &large);
+    do_psmash(run, &op);
+    if (drawn >> 4 & 1) {
+        op = op_on_page(OP_RECLAIM, spoilt);
+        do_firmware_op(run, &op);
+        op = op_on_page(OP_RMPUPDATE, spoilt);
+        op_set(&op, FIELD_GPA, drawn >> 6 & 1 ? 0 : drawn >> 5 & 1 ? spoilt : 0x7000);
+        op_set(&op, FIELD_ASID, !(drawn >> 6 & 1));
+        op_set(&op, FIELD_IMMUTABLE, 1);
+        do_rmpupdate(run, &op);
+    }
+    if (drawn >> 7 & 1) {
+        op = op_on_page(OP_SET_STATE, spoilt);
+        op_set(&op, FIELD_STATE, drawn >> 6 & 1 ? OWNER_HV_FIXED : OWNER_PRE_SWAP);
+        do_firmware_op(run, &op);
+    }
+    op = op_on_page(OP_UNSMASH, region);
+    do_firmware_op(run, &op);
+    do_rmpupdate(run, &large);
+    note_page(run, &op);
+}
+
 static void do_op(struct run *run, const struct op *op)
 {
     uint64_t page;
@@ -417,6 +540,11 @@ static void do_op(struct run *run, const struct op *op)
     case OP_PSMASH: do_psmash(run, op); break;
     case OP_PVALIDATE:
     case OP_RMPADJUST: do_guest_op(run, op); break;
+    case OP_RECLAIM:
+    case OP_UNSMASH:
+    case OP_SET_STATE: do_firmware_op(run, op); break;
+    case OP_RMP_HOLD: do_hold(run, op); break;
+    case OP_RESIZE: do_freeze(run, op_get(op, FIELD_INPUT)); break;
     case OP_DIRTY_READ: do_from_below(run, op_get(op, FIELD_INPUT)); break;
     case OP_EVICT: toggle_in_use(run, op_get(op, FIELD_INPUT)); break;
     default: break;
@@ -456,6 +584,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     counters.execs++;
     rmp_reset(rmp, covered);
     ownership_reset(&ownership, covered);
+    ownership.keeps_page_size = op_get(&run.ops[0], FIELD_KEEP_PAGE_SIZE) || run.count % 4 == 3;
+    rmp_set_switches(rmp, &(struct rmp_switches){ .keeps_page_size = ownership.keeps_page_size });
     for (run.at = 1; run.at < run.count; run.at++) {
         run.ops[run.at] = as_rmp_op(&run, &run.ops[run.at]);
         do_op(&run, &run.ops[run.at]);

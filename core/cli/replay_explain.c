@@ -59,13 +59,19 @@ static const struct {
     const char *words;
 } rmp_words[] = {
     { RMP_FAIL_INPUT, "misaligned, outside the table, or a new state that cannot be" },
-    { RMP_FAIL_PERMISSION, "the entry is immutable, or the caller's VMPL does not allow it" },
+    { RMP_FAIL_PERMISSION,
+      "the entry is immutable (firmware's, HV-fixed or not yet launched), or the caller's VMPL does not allow it" },
     { RMP_FAIL_INUSE, "a CPU uses this entry now; the caller tries again" },
-    { RMP_FAIL_OVERLAP, "4K inside a page assigned as 2M, or 2M over a page assigned as 4K" },
+    { RMP_FAIL_OVERLAP,
+      "4K inside a page assigned as 2M, 2M over a page assigned as 4K, or somebody holds the 2M region" },
     { RMP_FAIL_SIZEMISMATCH, "2M asked of a page that is 4K in the RMP; the guest goes page by page" },
     { RMP_FAIL_BADADDR, "there is no assigned 2M entry at this page to smash" },
     { RMP_NOUPDATE, "it was so already: no error of the instruction, but a guest that does not expect it must stop" },
     { RMP_NPF, "#VMEXIT(NPF): not assigned, another ASID or guest address, or immutable" },
+    { RMP_FW_INVALID_ADDRESS, "a 2M page that is not 2M aligned, or a page that holds the RMP itself" },
+    { RMP_FW_INVALID_PARAM, "firmware does not take this guest address" },
+    { RMP_FW_INVALID_PAGE_SIZE, "the RMP has the page at another size, or firmware takes no 2M page here" },
+    { RMP_FW_INVALID_PAGE_STATE, "no page in this state is taken; unsmash wants 512 equal immutable pages in a row" },
     { RMP_NPF_SIZEM, "#VMEXIT(NPF) with SIZEM: 4K asked of a page that is 2M in the RMP; the host smashes it" },
 };
 
@@ -152,6 +158,10 @@ void replay_explain(const struct replay *replay, const struct op *op, const stru
     case OP_RMPUPDATE:
     case OP_PSMASH:
     case OP_PVALIDATE:
+    case OP_RECLAIM:
+    case OP_UNSMASH:
+    case OP_SET_STATE:
+    case OP_RMP_HOLD:
     case OP_RMPADJUST: explain_rmp(replay, outcome->rmp); break;
     default: explain_error(replay, outcome->error); break;
     }

@@ -15,7 +15,7 @@ enum {
     PAGES = 512 + 512 + 100, /* the last region is covered in part */
     REGIONS = 3,
     STEPS = 3000,
-    SEEDS = 3,
+    SEEDS = 5,
     GUESTS = 2,
     RESULTS = RMP_FW_INVALID_PAGE_STATE + 1,
 };
@@ -310,7 +310,7 @@ static struct rmp_state draw_state(struct random *random, unsigned page)
     state.assigned = !random_one_in(random, 3);
     if (state.assigned) state.asid = random_one_in(random, 8) ? (uint32_t)random_below(random, 1024) : 1;
     state.gpa = draw_gpa(random, page);
-    state.immutable = random_one_in(random, 16) && state.assigned;
+    state.immutable = random_one_in(random, 30) && state.assigned;
     if (state.immutable && random_one_in(random, 3)) state.asid = state.gpa = 0;
     return state;
 }
@@ -371,8 +371,11 @@ static void unsmash_step(struct rmp *rmp, struct model *model, struct random *ra
         results[0] = rmp_unsmash(rmp, address);
         results[1] = model_unsmash(model, head);
         if (results[0] != results[1]) return;
-        if (way == 0) assert_int_equal(rmp_reclaim(rmp, address, RMP_2M), model_reclaim(model, head, RMP_2M));
-        if (random_one_in(random, 2)) return;
+        if (way == 1) return;
+        results[0] = rmp_reclaim(rmp, address, RMP_4K);
+        results[1] = model_reclaim(model, head, RMP_4K);
+        if (results[0] != results[1] || random_one_in(random, 2)) return;
+        assert_int_equal(rmp_reclaim(rmp, address, RMP_2M), model_reclaim(model, head, RMP_2M));
     }
 }
 
@@ -398,6 +401,7 @@ static void step(struct rmp *rmp, struct model *model, struct random *random, en
     case 3:
     case 4:
     case 5:
+    case 8:
         results[0] = rmp_pvalidate(rmp, &guest, flag);
         results[1] = model_pvalidate(model, &guest, flag);
         break;
@@ -410,8 +414,7 @@ static void step(struct rmp *rmp, struct model *model, struct random *random, en
         results[1] = model_adjust(model, &guest, &asked);
         break;
     }
-    case 7:
-    case 8: firmware_step(rmp, model, random, results); break;
+    case 7: firmware_step(rmp, model, random, results); break;
     case 9: unsmash_step(rmp, model, random, results); break;
     default: {
         const struct rmp_state state = draw_state(random, page);

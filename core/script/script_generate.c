@@ -45,7 +45,7 @@ static unsigned weight_now(const struct draw *draw, unsigned kind)
     case OP_EVICT: return context->dma_count ? weight : 0;
     case OP_FAIL_ALLOC: return context->is_limited ? weight * 8 : weight;
     case OP_PSMASH: return context->page_count ? weight : 0;
-    default: return weight;
+    default: return kind >= OP_RECLAIM && kind <= OP_RMP_HOLD && !context->page_count ? 0 : weight;
     }
 }
 
@@ -427,9 +427,8 @@ static void draw_rmp_page(const struct draw *draw, struct op *op)
         page.gpa = align_down(page.gpa, SHIFT_2M);
     }
     op_set(op, FIELD_HPA, page.hpa);
-    if (!op_has(op_kind_of(op), FIELD_GPA)) return;
-    op_set(op, FIELD_GPA, page.gpa);
-    op_set(op, FIELD_SIZE, page.is_large);
+    if (op_has(op_kind_of(op), FIELD_GPA)) op_set(op, FIELD_GPA, page.gpa);
+    if (op_has(op_kind_of(op), FIELD_SIZE)) op_set(op, FIELD_SIZE, page.is_large);
 }
 
 static void draw_rmp_op(const struct draw *draw, struct op *op)
@@ -442,7 +441,17 @@ static void draw_rmp_op(const struct draw *draw, struct op *op)
         op_set(op, FIELD_ASSIGNED, !random_one_in(random, 5));
         op_set(op, FIELD_ASID, op_default(op, FIELD_ASID));
         if (random_one_in(random, 10)) op_set(op, FIELD_ASID, random_below(random, 3));
-        if (random_one_in(random, 40)) op_set(op, FIELD_IMMUTABLE, 1);
+        if (!random_one_in(random, 20) || !op_get(op, FIELD_ASSIGNED)) break;
+        op_set(op, FIELD_IMMUTABLE, 1);
+        if (random_one_in(random, 3)) { /* a firmware page */
+            op_set(op, FIELD_ASID, 0);
+            op_set(op, FIELD_GPA, 0);
+        }
+        break;
+    case OP_SET_STATE: op_set(op, FIELD_STATE, 1 + random_below(random, 10)); break;
+    case OP_RMP_HOLD:
+        op_set(op, FIELD_HOLD, random_below(random, 2));
+        op_set(op, FIELD_HOLD_N, random_one_in(random, 8) ? UINT64_MAX : random_below(random, 4));
         break;
     case OP_PVALIDATE: op_set(op, FIELD_VALIDATE, !random_one_in(random, 6)); break;
     case OP_RMPADJUST:
@@ -498,14 +507,12 @@ static void draw_fields(const struct draw *draw, struct op *op)
     case OP_RESIZE: draw_resize(draw, op); break;
     case OP_DMA:
     case OP_EVICT: draw_dma(draw, op); break;
-    case OP_RMPUPDATE:
-    case OP_PSMASH:
-    case OP_PVALIDATE:
-    case OP_RMPADJUST: draw_rmp_op(draw, op); break;
     case OP_FAIL_ALLOC:
         op_set(op, FIELD_COUNT_N, draw->context->is_limited ? UINT64_MAX : random_below(draw->random, 8));
         break;
-    default: break;
+    default:
+        if (op_kind_of(op) >= OP_RMPUPDATE && op_kind_of(op) <= OP_RMP_HOLD) draw_rmp_op(draw, op);
+        break;
     }
 }
 

@@ -352,7 +352,7 @@ static void move_to_world(const struct script_limits *limits, struct op *op)
         op_set(op, FIELD_STAGE, STAGE_DEFAULT);
     }
     if (limits->has_s1 && op_has(kind, FIELD_STAGE) && op_get(op, FIELD_STAGE) == STAGE_S1) op_set(op, FIELD_DOMAIN, 0);
-    if (!limits->has_rmp && kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST) *op = op_make(OP_DMA);
+    if (!limits->has_rmp && kind >= OP_RMPUPDATE && kind <= OP_RMP_HOLD) *op = op_make(OP_DMA);
 }
 
 static void repair_op(struct random *random, const struct script_context *context, struct op *op)

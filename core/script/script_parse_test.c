@@ -227,7 +227,10 @@ struct wrong {
 static const struct wrong wrongs[] = {
     /* ops */
     { "\n  frobnicate a=1\n", 2, 3, "unknown op 'frobnicate'; expected one of world map unmap sync cut resize " },
-    { "reclaim hpa=0\n", 1, 1, "unknown op 'reclaim'; expected one of " },
+    { "convert hpa=0\n", 1, 1, "unknown op 'convert'; expected one of " },
+    { "set_state hpa=0\n", 1, 1, "set_state: missing key; expected state=" },
+    { "set_state hpa=0 state=shared\n", 1, 23, "state: unknown value 'shared'; expected hypervisor, hv-fixed" },
+    { "rmp_hold hpa=0 what=busy\n", 1, 21, "what: unknown value 'busy'; expected inuse, overlap" },
     { "resize gpa=0 length=2M\n", 1, 1, "resize: missing key; expected max=" },
     { "resize gpa=0 length=2M max=12K\n", 1, 28, "max: 12K is no power of two" },
     { "resize gpa=0 length=2M max=0\n", 1, 28, "max: 0 is no power of two" },

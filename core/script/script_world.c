@@ -84,7 +84,8 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
         [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,      [OP_RESIZE] = 8,
-        [OP_MAP_LIST] = 16,
+        [OP_MAP_LIST] = 16, [OP_RECLAIM] = 5,         [OP_UNSMASH] = 4,
+        [OP_SET_STATE] = 5, [OP_RMP_HOLD] = 4,
     },
     [SCRIPT_LOCKSTEP] = {
         [OP_MAP] = 30,       [OP_UNMAP] = 16,          [OP_SYNC] = 4,
@@ -92,7 +93,8 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_PSMASH] = 8,     [OP_PVALIDATE] = 8,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 10, [OP_COMPLETION_WAIT] = 6, [OP_DMA] = 70,
         [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,      [OP_RESIZE] = 6,
-        [OP_MAP_LIST] = 6,
+        [OP_MAP_LIST] = 6,   [OP_RECLAIM] = 4,         [OP_UNSMASH] = 3,
+        [OP_SET_STATE] = 4,  [OP_RMP_HOLD] = 2,
     },
 };
 
@@ -119,7 +121,7 @@ struct script_style script_generate_style(struct random *random, enum script_the
     if (theme == SCRIPT_LOCKSTEP) draw_lockstep_style(random, &style);
     for (unsigned row = 1; op_spec_at(row); row++) {
         const unsigned kind = op_spec_at(row)->kind;
-        const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMPADJUST;
+        const bool is_rmp = kind >= OP_RMPUPDATE && kind <= OP_RMP_HOLD;
         const unsigned chance = (unsigned)random_below(random, 8);
 
         if (is_rmp && !has_rmp) continue;

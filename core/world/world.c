@@ -242,6 +242,8 @@ static void begin_memory(struct world *world, const struct op *op)
         rmp_reset(world->rmp, covered);
     else
         world->rmp = rmp_new(covered);
+    world->ownership.keeps_page_size = op_get(op, FIELD_KEEP_PAGE_SIZE);
+    rmp_set_switches(world->rmp, &(struct rmp_switches){ .keeps_page_size = op_get(op, FIELD_KEEP_PAGE_SIZE) });
 }
 
 static void begin_iommu(struct world *world, const struct op *op)

@@ -1,6 +1,7 @@
 /* One handler an op: on tables in world_map.c and world_resize.c, DMA in world_dma.c; here the RMP and the rest. */
 #include "base/check.h"
 #include "base/fault.h"
+#include "rmp/rmp_firmware.h"
 #include "script/op.h"
 #include "world/world_internal.h"
 
@@ -27,12 +28,13 @@ static void compare_rmp(struct world *world, const struct op *op, enum owner_res
 static bool fields_agree(const struct owner_page *page, const struct rmp_entry *entry)
 {
     if (page->assigned != entry->assigned) return false;
+    if (page->immutable != entry->immutable || page->is_large != (entry->size == RMP_2M)) return false;
     if (!page->assigned) return true;
     for (unsigned i = 0; i < OWNER_VMPLS; i++) {
         if (page->rights[i] != entry->perms[i]) return false;
     }
-    return page->is_large == (entry->size == RMP_2M) && page->gpa == entry->gpa && page->asid == entry->asid &&
-           page->immutable == entry->immutable && page->vmsa == entry->vmsa && page->validated == entry->validated;
+    return page->gpa == entry->gpa && page->asid == entry->asid && page->vmsa == entry->vmsa &&
+           page->validated == entry->validated;
 }
 
 void world_check_owner(struct world *world, uint64_t address)
@@ -139,6 +141,67 @@ static void do_rmpadjust(struct world *world, const struct op *op, struct world_
     check_owners_around(world, page.page.value);
 }
 
+static void do_reclaim(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const bool is_large = op_get(op, FIELD_SIZE);
+
+    outcome->is_skipped = !world->has_rmp;
+    if (outcome->is_skipped) return;
+    outcome->rmp = rmp_reclaim(world->rmp, hpa(page), is_large ? RMP_2M : RMP_4K);
+    compare_rmp(world, op, ownership_reclaim(&world->ownership, page, is_large), outcome->rmp);
+    check_owners_around(world, page);
+}
+
+static void do_unsmash(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+
+    outcome->is_skipped = !world->has_rmp;
+    if (outcome->is_skipped) return;
+    outcome->rmp = rmp_unsmash(world->rmp, hpa(page));
+    compare_rmp(world, op, ownership_unsmash(&world->ownership, page), outcome->rmp);
+    check_owners_around(world, page);
+}
+
+/* Firmware writes the entry itself: no RMPUPDATE, so nothing tells the IOMMU. */
+static void do_set_state(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const bool is_large = op_get(op, FIELD_SIZE);
+    const unsigned to = (unsigned)op_get(op, FIELD_STATE);
+    const uint64_t guest = op_get(op, FIELD_GPA);
+    const uint64_t first = align_down(page, SHIFT_4K);
+
+    outcome->is_skipped = !world->has_rmp;
+    if (outcome->is_skipped) return;
+    outcome->rmp =
+        rmp_set_page_state(world->rmp, hpa(page), is_large ? RMP_2M : RMP_4K, (enum rmp_page_state)to, guest);
+    compare_rmp(world, op, ownership_set_name(&world->ownership, page, is_large, (enum owner_name)to, guest),
+                outcome->rmp);
+    check_owners_around(world, page);
+    if (outcome->rmp != RMP_OK) return;
+    history_note_conversion(
+        &world->history,
+        &(struct history_conversion){ first, first + low_mask(is_large ? SHIFT_2M : SHIFT_4K), world->op_number });
+    world_check_held(world);
+}
+
+static void do_rmp_hold(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const bool is_region = op_get(op, FIELD_HOLD);
+    const uint64_t n = op_get(op, FIELD_HOLD_N);
+    bool expected;
+
+    outcome->is_skipped = !world->has_rmp;
+    if (outcome->is_skipped) return;
+    outcome->rmp =
+        rmp_hold(world->rmp, hpa(page), is_region ? RMP_HOLD_OVERLAP : RMP_HOLD_INUSE, n) ? RMP_OK : RMP_FAIL_INPUT;
+    expected = ownership_hold(&world->ownership, page, is_region, n);
+    compare_rmp(world, op, expected ? OWNER_OK : OWNER_FAIL_INPUT, outcome->rmp);
+}
+
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
 
 /* now=yes: hardware may take a command early; commands take effect in order, so all before it do too. */
@@ -179,12 +242,16 @@ static void do_fail_alloc(struct world *world, const struct op *op, struct world
 typedef void handler(struct world *world, const struct op *op, struct world_outcome *outcome);
 
 static handler *const handlers[OP_KIND_LIMIT] = {
-    [OP_MAP] = world_do_map,           [OP_UNMAP] = world_do_unmap,   [OP_SYNC] = world_do_sync,
-    [OP_CUT] = world_do_cut,           [OP_RESIZE] = world_do_resize, [OP_DIRTY_READ] = world_do_dirty_read,
-    [OP_RMPUPDATE] = do_rmpupdate,     [OP_PSMASH] = do_psmash,       [OP_PVALIDATE] = do_pvalidate,
-    [OP_RMPADJUST] = do_rmpadjust,     [OP_INV_PAGES] = do_inv_pages, [OP_COMPLETION_WAIT] = do_completion_wait,
-    [OP_DMA] = world_do_dma,           [OP_EVICT] = world_do_evict,   [OP_FAIL_ALLOC] = do_fail_alloc,
-    [OP_MAP_LIST] = world_do_map_list,
+    [OP_MAP] = world_do_map,         [OP_UNMAP] = world_do_unmap,
+    [OP_SYNC] = world_do_sync,       [OP_CUT] = world_do_cut,
+    [OP_RESIZE] = world_do_resize,   [OP_DIRTY_READ] = world_do_dirty_read,
+    [OP_RMPUPDATE] = do_rmpupdate,   [OP_PSMASH] = do_psmash,
+    [OP_PVALIDATE] = do_pvalidate,   [OP_RECLAIM] = do_reclaim,
+    [OP_UNSMASH] = do_unsmash,       [OP_SET_STATE] = do_set_state,
+    [OP_RMP_HOLD] = do_rmp_hold,     [OP_RMPADJUST] = do_rmpadjust,
+    [OP_INV_PAGES] = do_inv_pages,   [OP_COMPLETION_WAIT] = do_completion_wait,
+    [OP_DMA] = world_do_dma,         [OP_EVICT] = world_do_evict,
+    [OP_FAIL_ALLOC] = do_fail_alloc, [OP_MAP_LIST] = world_do_map_list,
 };
 
 void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome)

@@ -83,6 +83,10 @@ int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_
     case OP_RMPUPDATE:
     case OP_PSMASH:
     case OP_PVALIDATE:
+    case OP_RECLAIM:
+    case OP_UNSMASH:
+    case OP_SET_STATE:
+    case OP_RMP_HOLD:
     case OP_RMPADJUST: return snprintf(buffer, size, "%s", rmp_result_name(outcome->rmp));
     case OP_DMA: return print_dma(&outcome->dma, buffer, size);
     default: return print_error(outcome->error, buffer, size);

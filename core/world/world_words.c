@@ -1,6 +1,7 @@
 /* See world_words.h. Tables of words first, then one function an op; DMA is at the end, since it has most to tell. */
 #include "world/world_words.h"
 
+#include "rmp/rmp_firmware.h"
 #include "world/world_dma.h"
 
 #include <inttypes.h>
@@ -253,6 +254,43 @@ static void say_rmpupdate(struct words *words, const struct op *op)
     if (op_get(op, FIELD_IMMUTABLE)) say(words, ", for good");
 }
 
+static void say_hold(struct words *words, const struct op *op)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+    const uint64_t n = op_get(op, FIELD_HOLD_N);
+
+    if (n == 0)
+        say(words, "Whoever held the RMP entries around hpa 0x%" PRIx64 " lets go", page);
+    else if (op_get(op, FIELD_HOLD))
+        say(words, "Firmware holds the RMP entries of the 2M around hpa 0x%" PRIx64, page);
+    else
+        say(words, "Another CPU holds the RMP entry of hpa 0x%" PRIx64, page);
+    if (n == UINT64_MAX) say(words, " for ever: the host's instructions on them are refused");
+    if (n != 0 && n != UINT64_MAX) say(words, ": the host's next %" PRIu64 " on them are refused", n);
+}
+
+/* Also what psmash and the guest's ops have no part in. */
+static void say_firmware_op(struct words *words, const struct op *op)
+{
+    const uint64_t page = op_get(op, FIELD_HPA);
+
+    switch (op_kind_of(op)) {
+    case OP_RECLAIM:
+        say(words, "Firmware unlocks the %s page at hpa 0x%" PRIx64 ": immutable no longer, the host may update it",
+            size_of(op), page);
+        break;
+    case OP_UNSMASH:
+        say(words, "Firmware makes one 2M RMP page of the 512 at hpa 0x%" PRIx64 ", same owner; S2 hears nothing",
+            page);
+        break;
+    case OP_SET_STATE:
+        say(words, "Firmware puts the %s page at hpa 0x%" PRIx64 " into state %s", size_of(op), page,
+            rmp_state_name((enum rmp_page_state)op_get(op, FIELD_STATE)));
+        break;
+    default: say_hold(words, op); break;
+    }
+}
+
 static void say_rmp_op(struct words *words, const struct op *op, const struct world_outcome *outcome)
 {
     switch (outcome->kind) {
@@ -266,6 +304,10 @@ static void say_rmp_op(struct words *words, const struct op *op, const struct wo
             op_get(op, FIELD_VALIDATE) ? "accepts" : "gives up", size_of(op), op_get(op, FIELD_GPA),
             op_get(op, FIELD_HPA));
         break;
+    case OP_RECLAIM:
+    case OP_UNSMASH:
+    case OP_SET_STATE:
+    case OP_RMP_HOLD: say_firmware_op(words, op); break;
     default:
         say(words, "Guest %" PRIu64 " sets the rights of VMPL %" PRIu64 " on the %s page at gpa 0x%" PRIx64,
             op_get(op, FIELD_ASID), op_get(op, FIELD_VMPL), size_of(op), op_get(op, FIELD_GPA));
