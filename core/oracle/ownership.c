@@ -101,15 +101,35 @@ struct owner_page ownership_lookup(const struct ownership *ownership, uint64_t h
     return page;
 }
 
+/* A note that says nothing goes, so that equal machines have equal notes (world_digest). */
+static void drop_empty_note(struct ownership *ownership, uint64_t hpa)
+{
+    const struct sorted_item *note = note_of(ownership, hpa);
+
+    if (note && !note->word[0] && !note->word[2]) ownership_erase(&ownership->notes, note->key);
+}
+
+static void end_hold(struct ownership *ownership, uint64_t hpa)
+{
+    struct sorted_item *note = note_of(ownership, hpa);
+
+    if (!note) return;
+    note->word[0] = note->word[1] = 0;
+    note->word[2] &= KEPT_SIZE;
+    drop_empty_note(ownership, hpa);
+}
+
 /* A hold that this instruction of the hypervisor runs into. `page` is 2M aligned where the whole region is meant. */
 static enum owner_result meet_hold(struct ownership *ownership, uint64_t page, bool is_large)
 {
     struct sorted_item *note = note_of(ownership, page);
+    enum owner_result result;
 
     if (!note || !note->word[0]) return OWNER_OK;
     if (!(note->word[2] & HOLDS_REGION) && !is_large && note->word[1] != page) return OWNER_OK;
-    if (note->word[0] != UINT64_MAX) note->word[0]--;
-    return note->word[2] & HOLDS_REGION ? OWNER_FAIL_OVERLAP : OWNER_FAIL_INUSE;
+    result = note->word[2] & HOLDS_REGION ? OWNER_FAIL_OVERLAP : OWNER_FAIL_INUSE;
+    if (note->word[0] != UINT64_MAX && --note->word[0] == 0) end_hold(ownership, page);
+    return result;
 }
 
 /* Steps 2 to 4 of rmp.md 2.2. */
@@ -167,6 +187,7 @@ enum owner_result ownership_update(struct ownership *ownership, uint64_t hpa, co
         struct sorted_item *note = obtain_note(ownership, page);
 
         note->word[2] = (note->word[2] & ~(uint64_t)KEPT_SIZE) | (state->assigned ? 0 : KEPT_SIZE);
+        drop_empty_note(ownership, page);
     }
     return OWNER_OK;
 }
@@ -196,6 +217,8 @@ bool ownership_hold(struct ownership *ownership, uint64_t hpa, bool is_region, u
     struct sorted_item *note;
 
     if (hpa >= ownership->covered_bytes) return false;
+    end_hold(ownership, hpa);
+    if (n == 0) return true;
     note = obtain_note(ownership, hpa);
     note->word[0] = n;
     note->word[1] = align_down(hpa, SHIFT_4K);

@@ -136,6 +136,8 @@ struct digest world_digest(const struct world *world)
         if (world->tables[i].exists) add_table(&digest, &names, &world->tables[i]);
     }
     add_sorted(&digest, &world->ownership.pages);
+    add_sorted(&digest, &world->ownership.fixed);
+    add_sorted(&digest, &world->ownership.notes);
     add_sorted(&digest, &world->fills.host);
     add_sorted(&digest, &world->fills.guest);
     for (unsigned i = 0; i < world->fills.pasid_count; i++) digest_add(&digest, world->fills.pasids[i]);
