@@ -251,6 +251,21 @@ static void report_leaf(pt_dirty_report *report, void *context, const struct fou
     report(context, iova(start), length);
 }
 
+/* The address behind the clean leaf found at `start`, and behind those of one item each that follow it in its table and
+ * are clean too, up to the one that holds `last`. */
+static uint64_t skip_clean(const struct walk *walk, const struct found *found, uint64_t start, uint64_t last)
+{
+    const pt_item_t *const end = items_end(walk, found->items, start, last);
+    const pt_item_t *at = found->items + found->count;
+
+    for (; at < end; at++) {
+        const uint64_t item = pt_sync_load(at);
+
+        if ((item & FMT(single_mask)(walk->level)) != FMT(single_value)(walk->level) || FMT(is_dirty)(item)) break;
+    }
+    return start + ((uint64_t)(at - found->items) << item_shift(walk->level));
+}
+
 static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t length, unsigned flags,
                                      pt_dirty_report *report, void *context, struct pt_gather *gather)
 {
@@ -266,16 +281,19 @@ static int FMT(read_and_clear_dirty)(struct pt *pt, iova_t start, uint64_t lengt
     for (;;) {
         const struct found found = walk_to(pt, &walk, va);
         const uint64_t entry_start = align_down(va, found.shift);
+        uint64_t next = entry_start + bit(found.shift);
 
-        if (found.kind == PT_LEAF && run_is_dirty(found.items, found.count)) {
+        if (found.kind == PT_LEAF && !run_is_dirty(found.items, found.count)) {
+            next = skip_clean(&walk, &found, entry_start, last);
+        } else if (found.kind == PT_LEAF) {
             if (report) report_leaf(report, context, &found, va, last);
             if (!(flags & PT_DIRTY_NO_CLEAR)) {
                 clean_items(pt, found.items, found.count);
                 gather_add(gather, entry_start, entry_start + low_mask(found.shift));
             }
         }
-        if (last - entry_start <= low_mask(found.shift)) return 0;
-        va = entry_start + bit(found.shift);
+        if (next - 1 >= last) return 0;
+        va = next;
     }
 }
 
