@@ -522,7 +522,7 @@ static void do_freeze(struct run *run, uint64_t number)
     }
     if (drawn >> 7 & 1) {
         op = op_on_page(OP_SET_STATE, spoilt);
-        op_set(&op, FIELD_STATE, drawn >> 6 & 1 ? OWNER_HV_FIXED : OWNER_PRE_SWAP);
+        op_set(&op, FIELD_STATE, drawn >> 6 & 1 && !(drawn >> 12 & 7) ? OWNER_HV_FIXED : OWNER_PRE_SWAP);
         do_firmware_op(run, &op);
     }
     op = op_on_page(OP_UNSMASH, region);

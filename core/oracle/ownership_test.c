@@ -206,11 +206,64 @@ static void ownership_agrees_with_a_flat_twin(void **state)
     free(twin);
 }
 
+/* ---- firmware and holds ------------------------------------------------------------------------------------------ */
+
+static void a_frozen_page_is_smashed_unsmashed_and_launched(void **state)
+{
+    const struct owner_state frozen = {
+        .gpa = LARGE, .asid = 1, .assigned = true, .immutable = true, .is_large = true
+    };
+    struct ownership o = { 0 };
+
+    (void)state;
+    ownership_reset(&o, 4 * LARGE);
+    assert_int_equal(ownership_update(&o, LARGE, &frozen), OWNER_OK);
+    assert_int_equal(ownership_reclaim(&o, LARGE, false), OWNER_INVALID_PAGE_SIZE);
+    assert_int_equal(ownership_reclaim(&o, LARGE + PAGE, false), OWNER_INVALID_PAGE_STATE);
+    assert_int_equal(ownership_unsmash(&o, LARGE), OWNER_INVALID_PAGE_STATE);
+    assert_int_equal(ownership_psmash(&o, LARGE), OWNER_OK);
+    assert_int_equal(ownership_set_name(&o, LARGE + 7 * PAGE, false, OWNER_PRE_SWAP, 0), OWNER_OK);
+    assert_int_equal(ownership_unsmash(&o, LARGE), OWNER_INVALID_PAGE_STATE);
+    for (unsigned i = 0; i < 512; i++) ownership_set_name(&o, LARGE + i * (uint64_t)PAGE, false, OWNER_PRE_SWAP, 0);
+    assert_int_equal(ownership_unsmash(&o, LARGE), OWNER_OK);
+    assert_int_equal(o.pages.count, 1);
+    assert_int_equal(ownership_reclaim(&o, LARGE, true), OWNER_OK);
+    assert_true(ownership_lookup(&o, LARGE + 3 * PAGE).validated);
+    assert_int_equal(ownership_lookup(&o, LARGE + 3 * PAGE).gpa, LARGE + 3 * PAGE);
+    ownership_free(&o);
+}
+
+static void hv_fixed_pages_and_holds_refuse(void **state)
+{
+    const struct owner_state firmware = { .assigned = true, .immutable = true };
+    const struct owner_state large = { .gpa = LARGE, .asid = 1, .assigned = true, .is_large = true };
+    struct ownership o = { 0 };
+
+    (void)state;
+    ownership_reset(&o, 4 * LARGE);
+    assert_int_equal(ownership_update(&o, LARGE + PAGE, &firmware), OWNER_OK);
+    assert_int_equal(ownership_set_name(&o, LARGE + PAGE, false, OWNER_HV_FIXED, 0), OWNER_OK);
+    assert_int_equal(ownership_update(&o, LARGE, &large), OWNER_FAIL_PERMISSION);
+    assert_true(ownership_lookup(&o, LARGE + PAGE).immutable);
+    assert_false(ownership_lookup(&o, LARGE + PAGE).assigned);
+    ownership_hold(&o, 2 * LARGE + PAGE, true, 1);
+    assert_true(ownership_is_locked(&o, 2 * LARGE));
+    assert_int_equal(ownership_update(&o, 2 * LARGE, &large), OWNER_FAIL_OVERLAP);
+    assert_int_equal(o.notes.count, 0); /* a note that says nothing goes */
+    assert_int_equal(ownership_update(&o, 2 * LARGE, &large), OWNER_OK);
+    ownership_hold(&o, 2 * LARGE + PAGE, false, 1);
+    assert_int_equal(ownership_psmash(&o, 2 * LARGE), OWNER_FAIL_INUSE);
+    assert_int_equal(ownership_psmash(&o, 2 * LARGE), OWNER_OK);
+    ownership_free(&o);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(update_refuses_in_the_order_of_the_manual),
         cmocka_unit_test(psmash_keeps_everything_but_the_size),
+        cmocka_unit_test(a_frozen_page_is_smashed_unsmashed_and_launched),
+        cmocka_unit_test(hv_fixed_pages_and_holds_refuse),
         cmocka_unit_test(pvalidate_tells_sizes_owners_and_no_change_apart),
         cmocka_unit_test(rmpupdate_clears_what_the_guest_had_set),
         cmocka_unit_test(ownership_agrees_with_a_flat_twin),
