@@ -4,13 +4,14 @@
  * be the same everywhere.
  *
  * Input:  op records or a text script (fuzz.h). Of the world only flush= counts: with nogaps tables are what their
- * format can be beside its default: not snooped, with marks by hardware, with a top that grows. Addresses and lengths
- * are taken into what all formats have: multiples of 64K (the largest granule), inputs below 2^38 (the lower half of
- * Sv39), outputs below 2^44. An unmap takes a whole earlier map: elsewhere leaves of different size end it at different
- *         places. Ops on the RMP and on devices are lookups of addresses.
+ *         format can be beside its default: not snooped, marked by hardware, with a top that grows, above bit 48 of
+ *         memory. Addresses and lengths are taken into what all formats have: multiples of 64K (the largest granule),
+ *         inputs below 2^38 (the lower half of Sv39), outputs below 2^44. An unmap takes a whole earlier map:
+ *         elsewhere leaves of different size end it at different places. Ops on the RMP and on devices are lookups of
+ *         addresses.
  * Oracle: the maps that are live. After each op a walk of every row at the edges and a middle byte of what it touched;
- *         all live maps, pt_check and the pools' accounts at the end of each input.
- *         A list is as many live maps as it has runs; an unmap that hands over must name the memory of its map at once.
+ *         all live maps, pt_check and the pools' accounts at the end of each input. A list is as many live maps as it
+ *         has runs; an unmap that hands over must name the memory of its map at once.
  * Limits: 256 ops, 64 live maps. Nothing is kept between inputs but the counters below.
  */
 #include "fuzz.h"
@@ -43,7 +44,8 @@ enum {
     POOL_PAGES = 1 << 16,
 };
 
-#define POOL_BASE (UINT64_C(1) << 36)
+#define POOL_BASE      (UINT64_C(1) << 36)
+#define HIGH_POOL_BASE (UINT64_C(1) << 49) /* 64K granules say addresses above bit 47 in two parts */
 
 /* One format's table and what hardware is told of it. */
 struct row {
@@ -149,9 +151,15 @@ static void find_rows(void)
     for (unsigned i = 0; fuzz_plugin() && (engine = plugin_engine_at(fuzz_plugin(), i)) != NULL; i++) add_row(engine);
 }
 
+static bool has_high_tables(const struct engine *engine)
+{
+    return engine->geometry.granule_shift == UNIT_SHIFT && engine->oa_bits_max > 49;
+}
+
 /* Beside the default: what else the format can be. */
 static void vary(const struct engine *engine, struct pt_config *config)
 {
+    if (has_high_tables(engine)) config->oa_bits = engine->oa_bits_max;
     if (engine->features & PT_DYNAMIC_TOP && !(config->features & PT_DYNAMIC_TOP)) {
         config->va_bits = engine->va_bits_max;
         config->top_level = 1;
@@ -169,6 +177,7 @@ static void begin_row(struct row *row, bool is_varied)
     if (is_varied) vary(row->engine, &config);
     if (row->seen) memset(row->seen, 0, row->pool.fresh * (uint64_t)POOL_PAGE_BYTES);
     table_pool_reset(&row->pool);
+    row->pool.base = is_varied && has_high_tables(row->engine) ? HIGH_POOL_BASE : POOL_BASE;
     config.pool = &row->pool;
     config.hooks = &hooks;
     config.context = row;

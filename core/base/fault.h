@@ -57,7 +57,7 @@
     X(PT_NEXT_LEVEL_OFF_BY_ONE, fuzz_engine, "amdv1's table items name a level too high [x02]")                        \
     X(PT_TABLE_WITHOUT_RIGHTS, fuzz_engine, "amdv1's table items lack IR and IW [x02]")                                \
     X(PT_PAGE_SIZE_IN_4K, test, "x86_64's 4K leaves have the page-size bit [x03]")                                     \
-    X(PT_TABLE_IS_NOT_PACKED, test, "the address of a 64K table keeps its bits above 47 where they are [37]")          \
+    X(PT_TABLE_IS_NOT_PACKED, fuzz_formats, "the address of a 64K table keeps its bits above 47 where they are [37]")  \
     X(PT_MAP_STOPS_AT_TABLE_END, fuzz_engine, "map ends with a table, without an error, however much is left [1]")     \
     X(PT_END_INDEX_OFF_BY_ONE, fuzz_engine,                                                                            \
       "a map that goes on in the next table leaves out the last leaf of this [x05]")                                   \
