@@ -10,7 +10,7 @@
 static void draw_amdv1(struct random *random, struct op *world)
 {
     op_set(world, FIELD_TOP_LEVEL, DRAW_OF(random, 0, 0, 0, 1, 2, 3, 4));
-    if (random_one_in(random, 16)) {
+    if (random_one_in(random, 6)) {
         const bool is_full = random_one_in(random, 3);
 
         op_set(world, FIELD_SMALL_VA, 1);
@@ -64,7 +64,7 @@ static void draw_riscv64(struct random *random, struct op *world)
 /* The top level follows from the width. */
 static void draw_armv8(struct random *random, struct op *world)
 {
-    if (random_one_in(random, 2)) op_set(world, FIELD_VA_BITS, DRAW_OF(random, 32, 36, 40, 42, 44, 48));
+    if (random_one_in(random, 2)) op_set(world, FIELD_VA_BITS, DRAW_OF(random, 32, 36, 40, 40, 40, 42, 44, 48));
     if (random_one_in(random, 4)) op_set(world, FIELD_CONTIGUOUS, 0);
     if (random_one_in(random, 3)) op_set(world, FIELD_HARDWARE_DIRTY, 1);
     /* Each has its stages; settling takes the others back. */
@@ -197,6 +197,10 @@ static void settle_arm(struct op *world, bool is_arm, bool is_stage2)
     /* io-pgtable-arm has no dirty bits in stage 2. */
     if (!is_arm || (is_stage2 && op_get(world, FIELD_IO_PGTABLE))) op_set(world, FIELD_HARDWARE_DIRTY, 0);
     if (is_arm && !is_arm_width(op_get(world, FIELD_OA_BITS), is_stage2)) op_set(world, FIELD_OA_BITS, 0);
+    /* The narrowest that a second stage of 16K has as its output: sixteen tables side by side (formats.md 5, 39). */
+    if (strcmp(script_format_of(world)->name, "armv8_s2_16k") == 0 && op_get(world, FIELD_VA_BITS) == 40 &&
+        !op_get(world, FIELD_IO_PGTABLE))
+        op_set(world, FIELD_OA_BITS, 40);
 }
 
 void script_format_settle(struct op *world)
