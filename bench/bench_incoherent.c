@@ -216,7 +216,7 @@ void bench_add_incoherents(struct bench_list *list)
     const struct engine *engine;
 
     for (unsigned i = 0; (engine = bench_engine_at(i)); i++) {
-        if (!(engine->features & PT_DMA_INCOHERENT)) continue;
+        if (!bench_engine_takes(engine, PT_DMA_INCOHERENT)) continue;
         for (unsigned is_unmap = 0; is_unmap <= 1; is_unmap++) {
             add(list, engine, is_unmap, false);
             if (!engine->is_vector && best_way().name) add(list, engine, is_unmap, true);

@@ -279,7 +279,9 @@ static const struct bench_family layouts = { set_up, run, reset, verify, settle,
 static bool is_measured(const struct engine *engine, const struct layout_shape *shape)
 {
     if (engine->is_vector || bench_format_find(engine->format)->granule_shift > SHIFT_4K) return false;
-    return shape->way != WAY_MERGE || (engine->resizes_in_place && engine->exchanges_tables);
+    if (shape->way == WAY_LIST) return engine->map_list != NULL;
+    if (shape->way == WAY_RANGES) return engine->unmap_ranges != NULL;
+    return shape->way != WAY_MERGE || (engine->resize && engine->resizes_in_place && engine->exchanges_tables);
 }
 
 void bench_add_layouts(struct bench_list *list)

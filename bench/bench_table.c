@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,40 @@ const struct engine *bench_engine_at(unsigned index)
         if (index-- == 0) return engine;
     }
     return NULL;
+}
+
+static void top_changed(void *context, hpa_t top, unsigned level)
+{
+    (void)context;
+    (void)top;
+    (void)level;
+}
+
+static void ignore_flush(void *context, hpa_t table, unsigned offset, unsigned length)
+{
+    (void)context, (void)table, (void)offset, (void)length;
+}
+
+static const struct pt_hooks table_hooks = { .top_changed = top_changed, .flush = bench_flush };
+
+bool bench_engine_takes(const struct engine *engine, uint32_t features)
+{
+    static const struct pt_hooks hooks = { .top_changed = top_changed, .flush = ignore_flush };
+    struct pt_config config = engine_default_config(engine);
+    struct table_pool pool;
+    struct pt pt;
+    int error;
+
+    if (features & ~engine->features) return false;
+    if (!chosen.plugin) return true;
+    table_pool_init(&pool, 0, TAKES_POOL_PAGES);
+    config.features |= features;
+    config.pool = &pool;
+    config.hooks = &hooks;
+    error = pt_init(&pt, engine, &config);
+    if (!error) pt_deinit(&pt);
+    table_pool_destroy(&pool);
+    return error != -EOPNOTSUPP;
 }
 
 const char *bench_state_name(const struct engine *engine, bool is_cold)
@@ -118,22 +153,14 @@ static void step_off_the_table(struct bench_table *table)
     table->target_stride = 2 * table->shape.length;
 }
 
-static void top_changed(void *context, hpa_t top, unsigned level)
-{
-    (void)context;
-    (void)top;
-    (void)level;
-}
-
 /* An empty tree. */
 static int plant(struct bench_table *table)
 {
-    static const struct pt_hooks hooks = { .top_changed = top_changed, .flush = bench_flush };
     struct pt_config config = engine_default_config(table->engine);
 
     config.features |= table->features;
     config.pool = &table->pool;
-    config.hooks = &hooks;
+    config.hooks = &table_hooks;
     config.context = table;
     return pt_init(&table->pt, table->engine, &config);
 }

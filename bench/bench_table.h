@@ -23,6 +23,7 @@ enum {
     COLD_TABLE_PAGES = 128, /* about as many pages of tables in a cold batch */
     COLD_PLACES_MAX = 32,
     TABLE_POOL_PAGES = 1 << 16, /* reserved, not touched */
+    TAKES_POOL_PAGES = 64,
 };
 
 /* Write the line at `line` back to memory. */
@@ -82,6 +83,9 @@ void bench_choose_engines(const struct plugin *plugin, enum bench_rows rows);
 
 /* Rows to measure: index -> engine that this CPU runs, NULL past the end. */
 const struct engine *bench_engine_at(unsigned index);
+
+/* Does it make tables with these features (PT_*) beside the default ones? A plugin may refuse them: n/a. */
+bool bench_engine_takes(const struct engine *engine, uint32_t features);
 
 /* "warm", "cold", "warm-vector", "cold-vector". */
 const char *bench_state_name(const struct engine *engine, bool is_cold);

@@ -38,6 +38,7 @@ __attribute__((constructor)) static void choose(void)
         chosen.plugin = plugin_open(wanted, message);
         if (!chosen.plugin) refuse(wanted, message);
         fprintf(stderr, "mapproof: engine %s (%s)\n", plugin_title(chosen.plugin), plugin_path(chosen.plugin));
+        plugin_shut_tables(chosen.plugin);
         if (FUZZ_REPLAY) plugin_guard("mapproof", chosen.plugin, SECONDS, 1);
         return;
     }

@@ -54,16 +54,19 @@ static void report(const char *entry, const char *what)
     say("\n");
 }
 
-static void on_crash(int number)
+static void on_crash(int number, siginfo_t *info, void *context)
 {
     uint64_t calls;
     const char *entry = plugin_at_work(guard.plugin, &calls);
     unsigned i = 0;
 
+    (void)context;
     while (i + 1 < CRASHES && crashes[i].number != number) i++;
     if (entry) {
-        char what[32] = " crashed (";
+        char what[64] = " crashed (";
 
+        if (number == SIGSEGV && plugin_gave_back(guard.plugin, info->si_addr))
+            strcpy(what, " used a table that it gave back (");
         strcat(strcat(what, crashes[i].name), ")");
         report(entry, what);
         if (guard.before[i].sa_handler == SIG_DFL) _exit(guard.status);
@@ -90,7 +93,7 @@ void plugin_guard(const char *program, const struct plugin *plugin, unsigned sec
     static char stack[STACK_BYTES];
     const stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
     const struct itimerval every_second = { { 1, 0 }, { 1, 0 } };
-    struct sigaction action = { .sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER };
+    struct sigaction action = { .sa_sigaction = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO };
 
     guard.program = program;
     guard.plugin = plugin;

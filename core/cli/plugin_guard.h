@@ -4,7 +4,8 @@
  * line buffered, so that what was said before is not lost.
  *
  * A crash outside of the plugin, and every crash where a sanitizer looks after them, goes its usual way after the line.
- * Message, on stderr: `PROGRAM: plugin PATH: ENTRY crashed (SIGSEGV) at PLACE`.
+ * Message, on stderr: `PROGRAM: plugin PATH: ENTRY crashed (SIGSEGV) at PLACE`; `... used a table that it gave back
+ * (SIGSEGV) at PLACE` where plugin_shut_tables is on.
  */
 #pragma once
 

@@ -115,6 +115,7 @@ static void set_engine(struct argp_state *state, struct replay_options *options,
     if (plugin_is_path(name)) {
         options->plugin = plugin_open(name, message);
         if (!options->plugin) argp_failure(state, REPLAY_BAD, 0, "%s", message);
+        plugin_shut_tables(options->plugin);
         return;
     }
     find_name(state, "engine", engine_name_at, name);

@@ -40,6 +40,8 @@ struct stream {
     uint64_t dma, served; /* DMAs made up, and how many of them got their data */
     uint64_t faulted;     /* after an unmap: as they must */
     uint64_t findings;
+    uint64_t lacking;     /* ops that need what the engine lacks */
+    uint64_t missed_line; /* of the event whose cut the engine lacks; 0: none */
     bool has_bar;
 };
 
@@ -157,6 +159,18 @@ static bool fits_format(const struct stream *stream, const struct import_op *sou
     return false;
 }
 
+/*
+ * An unmap of a part of a leaf that the engine cannot cut is n/a: the leaf stays. What the input does to that place
+ * later, the table refuses or does in part.
+ */
+static bool is_lacking(struct stream *stream, const struct import_op *source)
+{
+    if (source->kind != IMPORT_UNMAP || source->line != stream->missed_line) return false;
+    stream->lacking++;
+    stream->applied++;
+    return true;
+}
+
 static enum replay_status take_op(struct stream *stream, const struct import_op *source)
 {
     const struct op op = op_of(source);
@@ -165,9 +179,13 @@ static enum replay_status take_op(struct stream *stream, const struct import_op 
 
     if (!fits_format(stream, source)) return REPLAY_BAD;
     stream->line = source->line;
+    if (is_lacking(stream, source)) return REPLAY_OK;
     status = apply(stream, &op, &outcome);
     stream->applied++;
+    stream->lacking += outcome.is_lacking;
+    if (outcome.is_missed) stream->missed_line = source->line;
     stream->refused += outcome.error != 0 || (source->kind != IMPORT_CUT && outcome.bytes != source->length);
+    if (stream->missed_line && source->kind == IMPORT_UNMAP && outcome.bytes == 0) return status;
     if (status == REPLAY_OK && outcome.error == 0) status = make_traffic(stream, source);
     show_progress(stream);
     return status;
@@ -258,6 +276,7 @@ static void print_totals(struct stream *stream, enum replay_status status)
     print_input_totals(stream);
     replay_number(replay, "ops", "ops", stream->applied);
     replay_number(replay, "refused", "ops that the table refused, or did in part", stream->refused);
+    if (stream->lacking) replay_number(replay, "lacking", "n/a: ops that need what the engine lacks", stream->lacking);
     replay_world_totals(replay);
     replay_print(replay, "  traffic: %s\n", traffic_words);
     replay_json_string(replay, "traffic", traffic_words);

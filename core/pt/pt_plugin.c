@@ -42,11 +42,13 @@ static inline struct attached *enter(const struct pt *pt, const char *entry)
 
     attached->plugin->calls++;
     attached->plugin->entry = entry;
+    plugin_shut_enter(attached->plugin);
     return attached;
 }
 
 static inline void leave(struct attached *attached)
 {
+    plugin_shut_leave(attached->plugin);
     attached->plugin->entry = NULL;
 }
 
@@ -119,6 +121,7 @@ static void detach(struct pt *pt, struct attached *attached)
     if (attached->live)
         plugin_complain(attached->plugin, "%" PRIu64 " tables were not given back: a leak", attached->live);
     leave(attached);
+    plugin_shut_drop(attached->plugin, NULL, SIZE_MAX); /* the pool may go with its last table */
     pt->plugin = NULL;
     free(attached);
 }
@@ -267,12 +270,19 @@ static int plugin_map_list(struct pt *pt, iova_t start, const struct pt_list *li
     return error;
 }
 
-/* A receiver of ours behind the plugin's. */
+/* A receiver of ours behind the plugin's, and the plugin that is at work meanwhile. */
+struct removed_reader {
+    const struct pt_receiver *receiver;
+    struct plugin *plugin;
+};
+
 static void on_removed(void *context, uint64_t start, uint64_t target, uint64_t length)
 {
-    const struct pt_receiver *receiver = context;
+    const struct removed_reader *reader = context;
 
-    receiver->report(receiver->context, iova(start), hpa(target), length);
+    plugin_shut_leave(reader->plugin);
+    reader->receiver->report(reader->receiver->context, iova(start), hpa(target), length);
+    plugin_shut_enter(reader->plugin);
 }
 
 static uint64_t plugin_unmap_ranges(struct pt *pt, iova_t start, uint64_t length, struct pt_gather *to,
@@ -280,7 +290,8 @@ static uint64_t plugin_unmap_ranges(struct pt *pt, iova_t start, uint64_t length
 {
     struct attached *attached = enter(pt, "unmap_ranges");
     const struct ptp_unmap unmap = { start.value, length };
-    const struct ptp_receiver wrapped = { on_removed, (void *)(uintptr_t)receiver };
+    struct removed_reader reader = { receiver, attached->plugin };
+    const struct ptp_receiver wrapped = { on_removed, &reader };
     struct ptp_gather gather = { attached, to, pt_gather_empty(), false };
     const uint64_t removed = attached->plugin->ops.unmap_ranges(attached->table, &unmap, &gather, &wrapped);
 
@@ -301,20 +312,23 @@ static bool plugin_iova_to_phys(const struct pt *pt, iova_t address, hpa_t *resu
 struct dirty_reader {
     pt_dirty_report *report;
     void *context;
+    struct plugin *plugin;
 };
 
 static void on_dirty(void *context, uint64_t start, uint64_t length)
 {
     const struct dirty_reader *reader = context;
 
+    plugin_shut_leave(reader->plugin);
     reader->report(reader->context, iova(start), length);
+    plugin_shut_enter(reader->plugin);
 }
 
 static int plugin_read_dirty(struct pt *pt, iova_t start, uint64_t length, unsigned flags, pt_dirty_report *report,
                              void *context, struct pt_gather *to)
 {
     struct attached *attached = enter(pt, "read_and_clear_dirty");
-    struct dirty_reader reader = { report, context };
+    struct dirty_reader reader = { report, context, attached->plugin };
     const struct ptp_dirty_read read = { start.value, length, flags, report ? on_dirty : NULL, &reader };
     struct ptp_gather gather = { attached, flags & PT_DIRTY_NO_CLEAR ? NULL : to, pt_gather_empty(), true };
     int error;

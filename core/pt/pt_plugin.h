@@ -14,8 +14,8 @@
  *                                                                    -fsanitize-coverage=inline-8bit-counters,pc-table
  *     scripts/gate --engine-a FILE.so --engine-b OTHER.so            is B slower than A? "general" is mapproof's own
  *
- * core/pt/plugins/rewalk.c is a whole example (#include "pt/pt_plugin.h"). This header needs nothing but itself: C99 or
- * C++11, stdint, stddef.
+ * core/pt/plugins/README.md tells how to wrap an engine of a kernel tree; rewalk.c there is a whole example. This
+ * header needs nothing but itself: C99 or C++11, stdint, stddef.
  *
  * ---- Words ----------------------------------------------------------------------------------------------------------
  *
@@ -31,17 +31,26 @@
  *
  * ---- Rules ----------------------------------------------------------------------------------------------------------
  *
- *   R1  Tables come from host->alloc and nothing else does: walkers read that memory, checkers account for every page
- * of it. Bookkeeping of the engine (struct ptp_table) lies in memory of its own, malloc or static. R2  Whatever
- * hardware may have seen (a table that was ever linked) is given back through a gather, by ptp_gather free_table, and
- * not touched from then on: it returns to the pool after the flush. What hardware never saw is given back by
- * host->free_table. R3  destroy gives everything back. A table that is left over is a leak and is reported. R4  Items
- * are written as single aligned 64-bit stores. A table is filled before it is linked. R5  No call waits for another
- * thread, reads a clock or depends on the value of a pointer: a run must repeat exactly. R6  Entries are called for one
- * table by one thread at a time, unless get_info says PTP_THREAD_SAFE. Then calls on disjoint ranges of one table may
- * run in parallel, lookups with anything that does not change their address.
+ *   R1  Tables come from host->alloc_table and nothing else does: walkers read that memory, checkers account for every
+ *       page of it. Bookkeeping of the engine (struct ptp_table) lies in memory of its own, malloc or static.
+ *
+ *   R2  Whatever hardware may have seen (a table that was ever linked) is given back through a gather, by its
+ *       gather_free_table, and neither read nor written from then on: it returns to the pool after the flush. What
+ *       hardware never saw is given back by host->free_table.
+ *
+ *   R3  destroy gives everything back. A table that is left over is a leak and is reported.
+ *
+ *   R4  Items are written as single aligned 64-bit stores. A table is filled before it is linked.
+ *
+ *   R5  No call waits for another thread, reads a clock or depends on the value of a pointer: a run must repeat.
+ *
+ *   R6  Entries are called by one thread at a time. PTP_THREAD_SAFE in get_info is reserved for runs of several threads
+ *       on disjoint ranges of one table; nothing here does that to a plugin. So an item that another thread has written
+ *       and not yet flushed is not acted out either, as it is for the built-in engine.
  *
  * Breaking R2, R3, or the ranges given at a callback is reported with the name of the plugin and of the entry at work.
+ * In mapproof-replay and the fuzz targets the tables given back last are unmapped while an entry runs: who reads or
+ * writes one crashes at once, and the report says so.
  *
  * ---- Versions -------------------------------------------------------------------------------------------------------
  *
@@ -213,7 +222,7 @@ struct ptp_info {
     unsigned va_bits, oa_bits; /* in effect */
 };
 
-#define PTP_THREAD_SAFE (1u << 0) /* R6 */
+#define PTP_THREAD_SAFE (1u << 0) /* R6: reserved */
 
 /* Requests. They do not grow within one PTP_ABI, so they need no struct_size. Good during the call only. */
 
@@ -313,10 +322,14 @@ struct ptp_plugin {
      *   -EINVAL      length 0
      *   -EOVERFLOW   iova + length - 1 wraps
      *   -ENXIO       iova, pa or length is no multiple of the smallest allowed page
-     *   -ERANGE      pa + length beyond oa_bits; outside the VA width; across the hole of a sign-extended table; the
-     * top cannot grow so far. The top grows until the range and the level of the first leaf fit, once -EADDRINUSE  a
-     * leaf is in the way; leaves before it stay and are counted in *mapped -ENOMEM      the same; new empty tables may
-     * stay
+     *   -ERANGE      pa + length beyond oa_bits; outside the VA width; across the hole of a sign-extended table; too far
+     *                for the top to grow
+     *
+     *   The top grows once, until the range and the level of the first leaf fit.
+     *
+     *   -EADDRINUSE  a leaf is in the way; leaves before it stay and are counted in *mapped
+     *
+     *   -ENOMEM      the same; new empty tables may stay
      */
     int (*map_range)(struct ptp_table *table, const struct ptp_map *map, struct ptp_gather *gather, uint64_t *mapped);
 

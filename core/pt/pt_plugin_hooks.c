@@ -46,10 +46,12 @@ static void *host_alloc(void *context, size_t size, size_t align)
         return NULL;
     }
     table = table_pool_alloc(attached->pt->pool, size > align ? size : align);
-    if (table)
-        attached->live++;
-    else
+    if (!table) {
         attached->lacked_one = true;
+        return NULL;
+    }
+    attached->live++;
+    plugin_shut_drop(attached->plugin, table, live_bytes(attached->pt->pool, table));
     return table;
 }
 
@@ -68,8 +70,12 @@ static bool may_free(struct attached *attached, const void *table, const char *w
 static void host_free(void *context, void *table)
 {
     struct attached *attached = context;
+    struct table_pool *pool = attached->pt->pool;
+    const size_t bytes = live_bytes(pool, table);
 
-    if (may_free(attached, table, "free_table of")) table_pool_free_dirty(attached->pt->pool, table);
+    if (!may_free(attached, table, "free_table of")) return;
+    table_pool_free_dirty(pool, table);
+    plugin_shut_add(attached->plugin, pool, table, bytes);
 }
 
 static void host_top_changed(void *context, uint64_t pa, unsigned level)
@@ -82,7 +88,9 @@ static void host_top_changed(void *context, uint64_t pa, unsigned level)
                         level);
         return;
     }
+    plugin_shut_leave(attached->plugin);
     pt->hooks->top_changed(pt->context, hpa(pa), level);
+    plugin_shut_enter(attached->plugin);
     atomic_store_explicit(&pt->top, pa | level, memory_order_release);
 }
 
@@ -123,6 +131,14 @@ static void extend(struct pt_gather *gather, uint64_t first, uint64_t last)
     gather->last.value = max_u64(gather->last.value, last);
 }
 
+/* The owner's hook and the checks behind it see all of the memory. */
+static void sync(struct attached *attached, struct pt_gather *gather)
+{
+    plugin_shut_leave(attached->plugin);
+    pt_gather_sync(attached->pt, gather);
+    if (attached->plugin->entry) plugin_shut_enter(attached->plugin);
+}
+
 /* What is pending joins the caller's gather. */
 void plugin_commit(struct ptp_gather *gather)
 {
@@ -133,7 +149,7 @@ void plugin_commit(struct ptp_gather *gather)
     if (pt_gather_has_range(from)) {
         if (!gather->is_read && pt->features & PT_FLUSH_RANGE_NO_GAPS &&
             is_disjoint(to, from->first.value, from->last.value))
-            pt_gather_sync(pt, to);
+            sync(gather->attached, to);
         extend(to, from->first.value, from->last.value);
     }
     table_pool_splice(pt->pool, &to->freed, &from->freed);
@@ -155,18 +171,20 @@ static void host_gather_add(struct ptp_gather *gather, uint64_t first, uint64_t 
 static void host_gather_free(struct ptp_gather *gather, void *table, int is_zero)
 {
     struct table_pool *pool = gather->attached->pt->pool;
+    const size_t bytes = live_bytes(pool, table);
 
     if (!has_gather(gather, "gather_free_table")) return;
     if (!may_free(gather->attached, table, "gather_free_table of")) return;
-    if (!is_zero) memset(table, 0, live_bytes(pool, table));
+    if (!is_zero) memset(table, 0, bytes);
     table_pool_retire(pool, &gather->pending.freed, table);
+    plugin_shut_add(gather->attached->plugin, pool, table, bytes);
 }
 
 static void host_gather_sync(struct ptp_gather *gather)
 {
     if (!has_gather(gather, "gather_sync")) return;
     plugin_commit(gather);
-    pt_gather_sync(gather->attached->pt, gather->gather);
+    sync(gather->attached, gather->gather);
 }
 
 struct ptp_host plugin_host_of(struct attached *attached, const struct pt_hooks *hooks)

@@ -8,6 +8,15 @@ enum {
     PLUGIN_FORMATS_MAX = 32,
     PLUGIN_NAME_MAX = 64,
     PLUGIN_SCRATCH_PAGES = 512, /* tops of several tables at once, should threads make them */
+    SHUT_TABLES = 8,
+};
+
+/* A table that was given back (pt_plugin_shut.c). */
+struct shut_table {
+    const struct table_pool *pool;
+    void *bytes; /* NULL: none */
+    size_t size;
+    bool is_shut;
 };
 
 struct plugin_row {
@@ -28,6 +37,11 @@ struct plugin {
     const char *volatile entry; /* at work; NULL: none */
     volatile uint64_t calls;    /* so far */
     char complaint[PLUGIN_MESSAGE_BYTES];
+    struct {
+        bool is_on;
+        unsigned next;
+        struct shut_table tables[SHUT_TABLES];
+    } shut;
 };
 
 /* Fill in row->engine from the plugin's entries and row->built_in; the other fields stand already. */
@@ -62,3 +76,21 @@ struct ptp_host plugin_host_of(struct attached *attached, const struct pt_hooks 
 
 /* What is pending joins the caller's gather. */
 void plugin_commit(struct ptp_gather *gather);
+
+void plugin_shut_all(struct plugin *plugin);
+void plugin_open_all(struct plugin *plugin);
+
+/* Shut what the plugin gave back while it is at work, and open it for everybody else. */
+static inline void plugin_shut_enter(struct plugin *plugin)
+{
+    if (__builtin_expect(plugin->shut.is_on, 0)) plugin_shut_all(plugin);
+}
+
+static inline void plugin_shut_leave(struct plugin *plugin)
+{
+    if (__builtin_expect(plugin->shut.is_on, 0)) plugin_open_all(plugin);
+}
+
+/* A table was given back; the memory [from, from + size) is used again, or its pool may go. */
+void plugin_shut_add(struct plugin *plugin, const struct table_pool *pool, void *bytes, size_t size);
+void plugin_shut_drop(struct plugin *plugin, const void *from, size_t size);

@@ -73,6 +73,8 @@ struct world_outcome {
     enum world_rule rule; /* of the finding */
     bool is_difference;   /* see world_difference */
     bool is_skipped; /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
+    bool is_lacking; /* skipped, as the engine has no such entry: n/a */
+    bool is_missed;  /* a cut that is_lacking and would have split a leaf */
 };
 
 struct world *world_new(void);

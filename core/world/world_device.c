@@ -243,6 +243,7 @@ void world_device_begin_op(struct world *world)
     world->device_events = 0;
     if (!world->is_incoherent || op_kind_of(&world->op) != OP_MAP || !op_get(&world->world_op, FIELD_WRITEBACK)) return;
     table = world_table_of(world, op_get(&world->op, FIELD_DOMAIN), op_get(&world->op, FIELD_STAGE));
+    if (table && table->pt.engine->complaint) return; /* an engine from outside is at work alone, or locks (R6) */
     if (!table || !op_get(&world->op, FIELD_LENGTH) || !oracle_decodes(&table->oracle, op_get(&world->op, FIELD_INPUT)))
         return;
     walk = cpu_walk(table, op_get(&world->op, FIELD_INPUT));

@@ -143,7 +143,7 @@ void world_do_dirty_read(struct world *world, const struct op *op, struct world_
 
     if (!table) return;
     expected = oracle_dirty_check(&table->oracle, start, length);
-    outcome->is_skipped = expected != -EOPNOTSUPP && !table->pt.engine->has_dirty;
+    outcome->is_skipped = outcome->is_lacking = expected != -EOPNOTSUPP && !table->pt.engine->has_dirty;
     if (outcome->is_skipped) return;
     if (!expected && shift) open_bitmap(&reader, shift);
     outcome->error = pt_read_and_clear_dirty(&table->pt, iova(start), length, clear ? 0 : PT_DIRTY_NO_CLEAR, on_dirty,

@@ -347,9 +347,11 @@ void world_do_cut(struct world *world, const struct op *op, struct world_outcome
     bool splits;
     int expected;
 
-    if (table) outcome->is_skipped = !table->pt.engine->cut;
-    if (!table || outcome->is_skipped) return;
+    if (!table) return;
     expected = oracle_cut_predict(&table->oracle, at, &leaf, &splits);
+    outcome->is_skipped = outcome->is_lacking = !table->pt.engine->cut;
+    outcome->is_missed = outcome->is_lacking && !expected && splits;
+    if (outcome->is_skipped) return;
     outcome->error = pt_cut(&table->pt, iova(at));
     if (outcome->error != expected && !(outcome->error == -ENOMEM && splits && memory_is_out(table))) {
         world_differ_at(table, at, "cut: expected %d, engine gave %d\n", expected, outcome->error);

@@ -103,7 +103,7 @@ void world_do_resize(struct world *world, const struct op *op, struct world_outc
     bool is_lawful;
     int expected;
 
-    if (table) outcome->is_skipped = !table->pt.engine->resize;
+    if (table) outcome->is_skipped = outcome->is_lacking = !table->pt.engine->resize;
     if (!table || outcome->is_skipped) return;
     oracle_resize_predict(&table->oracle, &request, max_leaf, &table->resize);
     expected = table->resize.error;

@@ -5,7 +5,7 @@
  *    1  one wrong bit: maps for reading only are writable
  *    2  a lost unmap: the leaf comes back
  *    3  a leaked table: one that an unmap emptied is not given back
- *    4  a use of freed memory: an item is written to it in a later call
+ *    4  a use of freed memory: an item is written to it in a later call (19: read)
  *    5  a gather that is too short by its last page
  *    6  `mapped` says a page too much
  *    7  a crash
@@ -20,6 +20,8 @@
  *   16  a format that does not exist
  *   17  no exported symbol
  *   18  a leak that only shows at the end: destroy keeps the top table
+ *   19  a use of freed memory: an item of it is read in a later call
+ *   20  no entry that may be NULL, no feature that may be refused (no lie: the rest must run, this is n/a)
  */
 #include "pt/pt_plugin.h"
 
@@ -29,14 +31,15 @@ const struct ptp_plugin *honest_table(void);
 
 #if LIE != 17
 
-enum { CALLS_BEFORE_LIE = 2, WRITE_BIT = 62, HOSTS = 64 };
+enum { CALLS_BEFORE_LIE = 2, WRITE_BIT = 62, HOSTS = 1 << 14 };
 
-static struct ptp_host real_host; /* of the table made last; its functions are those of every table */
-static struct ptp_host our_hosts[HOSTS];
+static struct ptp_host real_host;        /* of the table made last; its functions are those of every table */
+static struct ptp_host our_hosts[HOSTS]; /* in turn: minimising a finding makes thousands beside a table that stays */
 static unsigned host_count;
 static struct ptp_table *ending; /* being destroyed */
 static uint64_t *freed_table;
 static unsigned calls;
+static volatile uint64_t read_item;
 
 /* ---- callbacks in between ---------------------------------------------------------------------------------------- */
 
@@ -74,6 +77,7 @@ static int create(const struct ptp_config *config, struct ptp_table **table)
     struct ptp_config ours = *config;
 
     if (LIE == 12 && config->va_bits > 32) return -EINVAL;
+    if (LIE == 20 && config->features & (PTP_DMA_INCOHERENT | PTP_SIGN_EXTEND | PTP_SMALL_VA)) return -EOPNOTSUPP;
     real_host = *config->host;
     *our_host = real_host;
     our_host->free_table = free_now;
@@ -117,6 +121,7 @@ static int map_range(struct ptp_table *table, const struct ptp_map *map, struct 
     if (LIE == 1 && !error && !(map->prot & PTP_WRITE) && item_of(table, map->iova))
         *item_of(table, map->iova) |= (uint64_t)1 << WRITE_BIT;
     if (LIE == 4 && freed_table) freed_table[7] = 0x4000000000000001;
+    if (LIE == 19 && freed_table) read_item = freed_table[7];
     if (LIE == 6 && !error) *mapped += 0x1000;
     if (++calls < CALLS_BEFORE_LIE) return error;
     if (LIE == 7) *nowhere = 1;
@@ -127,7 +132,7 @@ static int map_range(struct ptp_table *table, const struct ptp_map *map, struct 
 
 static uint64_t unmap_range(struct ptp_table *table, const struct ptp_unmap *unmap, struct ptp_gather *gather)
 {
-    uint64_t *item = item_of(table, unmap->iova);
+    uint64_t *item = LIE == 2 ? item_of(table, unmap->iova) : NULL;
     const uint64_t before = item ? *item : 0;
     const uint64_t removed = honest_table()->unmap_range(table, unmap, gather);
 
@@ -161,6 +166,13 @@ PTP_EXPORT const struct ptp_plugin *ptp_plugin_table(void)
     if (LIE == 9) liar.plugin.abi = PTP_ABI + 1;
     if (LIE == 10) liar.plugin.unmap_range = NULL;
     if (LIE == 15) liar.plugin.struct_size = sizeof(liar);
+    if (LIE == 20) {
+        liar.plugin.set_page_sizes = NULL;
+        liar.plugin.enforce_coherence = NULL;
+        liar.plugin.read_and_clear_dirty = NULL;
+        liar.plugin.set_dirty = NULL;
+        liar.plugin.cut = NULL;
+    }
     if (LIE == 16) liar.plugin.formats = unknown;
     return &liar.plugin;
 }
