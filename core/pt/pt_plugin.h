@@ -322,8 +322,8 @@ struct ptp_plugin {
      *   -EINVAL      length 0
      *   -EOVERFLOW   iova + length - 1 wraps
      *   -ENXIO       iova, pa or length is no multiple of the smallest allowed page
-     *   -ERANGE      pa + length beyond oa_bits; outside the VA width; across the hole of a sign-extended table; too far
-     *                for the top to grow
+     *   -ERANGE      pa + length beyond oa_bits; outside the VA width; across the hole of a sign-extended table; too
+     * far for the top to grow
      *
      *   The top grows once, until the range and the level of the first leaf fit.
      *
