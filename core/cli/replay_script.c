@@ -83,6 +83,17 @@ static void print_op(const struct run *run, const char *outcome)
     replay_print(run->replay, "%-*s -> %s\n", OP_WIDTH, text, outcome);
 }
 
+/* Indented, as comments: what stands there is no script line, but behind the # there is one. */
+static void print_step(void *context, const struct host_step *step, const struct world_outcome *outcome)
+{
+    const struct run *run = context;
+    char text[OP_TEXT_MAX], result[OUTCOME_BYTES];
+
+    op_print(&step->op, &run->world, text);
+    world_print_result(outcome, result, sizeof(result));
+    replay_print(run->replay, "  # %-8s %-*s -> %s\n", host_actor_name(step->by), OP_WIDTH - 13, text, result);
+}
+
 /* Compare with the expectation. REPLAY_OK: met, none, or accepted. */
 static enum replay_status judge(struct run *run, const char *outcome)
 {
@@ -173,6 +184,7 @@ static enum replay_status run_ops(struct run *run)
     if (world_difference(run->replay->world))
         return report_difference(run, "difference: new tables against the oracle");
     status = judge(run, "ok");
+    world_watch_steps(run->replay->world, (struct world_step_hook){ print_step, run });
     for (run->index = 1; status == REPLAY_OK && run->index < run->script.count; run->index++) {
         if (replay_is_interrupted()) return REPLAY_STOPPED;
         status = run_op(run);
@@ -276,6 +288,7 @@ enum replay_status replay_script(struct replay *replay, struct input *input)
     if (load(&run, input, is_text)) {
         if (accepts) expect_everything(&run);
         status = run_ops(&run);
+        world_watch_steps(replay->world, (struct world_step_hook){ 0 });
         if (status == REPLAY_OK && accepts) status = write_accepted(&run);
         if (status != REPLAY_BAD) print_totals(&run);
     }

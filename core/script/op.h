@@ -35,11 +35,14 @@ enum op_kind {
     OP_RECLAIM = 20,
     OP_UNSMASH = 21,
     OP_SET_STATE = 22,
-    OP_RMP_HOLD = 23, /* 48 convert, 49 cpu, 50 step are reserved */
+    OP_RMP_HOLD = 23,
     OP_INV_PAGES = 32,
     OP_COMPLETION_WAIT = 33,
     OP_DMA = 34,
     OP_EVICT = 35,
+    OP_CONVERT = 48, /* 49 cpu is reserved */
+    OP_STEP = 50,
+    OP_STALL = 51,
     OP_FAIL_ALLOC = 64,
     OP_KIND_LIMIT = 65,
 };
@@ -87,20 +90,27 @@ enum op_field {
     FIELD_PRIVATE, /* enum op_private: default | no | yes */
     FIELD_RANGES,  /* unmap: hand over what was removed (default no) */
     /* map_list: what op_pieces makes of them */
-    FIELD_PIECES,  /* 0..63 */
-    FIELD_PIECE,   /* length of one */
-    FIELD_STRIDE,  /* distance of their targets */
-    FIELD_ORDER,   /* enum op_order */
-    FIELD_MIX,     /* 0 = all alike; else a seed */
-    FIELD_LAST,    /* enum op_last */
-    FIELD_STATE,   /* set_state: enum rmp_page_state, hypervisor .. guest-valid */
-    FIELD_HOLD,    /* rmp_hold what=: inuse (0, default) | overlap (1): enum rmp_hold */
-    FIELD_HOLD_N,  /* rmp_hold n=: instructions refused; `off` = UINT64_MAX, all; default 1 */
+    FIELD_PIECES, /* 0..63 */
+    FIELD_PIECE,  /* length of one */
+    FIELD_STRIDE, /* distance of their targets */
+    FIELD_ORDER,  /* enum op_order */
+    FIELD_MIX,    /* 0 = all alike; else a seed */
+    FIELD_LAST,   /* enum op_last */
+    FIELD_STATE,  /* set_state: enum rmp_page_state, hypervisor .. guest-valid */
+    FIELD_HOLD,   /* rmp_hold what=: inuse (0, default) | overlap (1): enum rmp_hold */
+    FIELD_HOLD_N, /* rmp_hold n=: instructions refused; `off` = UINT64_MAX, all; default 1 */
+    /* convert, step, stall */
+    FIELD_TO,      /* shared (0) | private (1) */
+    FIELD_STEPS,   /* this many steps of it now; `all` = UINT64_MAX (default) */
+    FIELD_ENGINE,  /* enum op_engine */
+    FIELD_AFTER,   /* 0..7; engine=timeout or late: this many steps of the firmware are done when the host gives up */
+    FIELD_STEP_N,  /* step n=: default 1; `all` = UINT64_MAX */
+    FIELD_ON,      /* stall on=: no | yes (default) */
     FIELD_COUNT_N, /* fail_alloc n=: this many allocations succeed, later ones fail; `off` = UINT64_MAX, no limit */
     /* world keys */
     FIELD_FORMAT,     /* amdv1 | x86_64 | ...: index into op_formats */
     FIELD_HW,         /* index into op_hw_names (rows of the variants table) */
-    FIELD_POLICY,     /* index into op_policy_names; only `script` is built */
+    FIELD_POLICY,     /* index into op_policy_names: a row of core/host, or `script`, none */
     FIELD_MEMORY,     /* data RAM, bytes, a multiple of 4K; default 8M */
     FIELD_POOL,       /* host table pool, bytes; default 16M */
     FIELD_RMP,        /* on (default with amdv1) | off (implied where the only stage is not amdv1) */
@@ -133,12 +143,15 @@ enum op_field {
     FIELD_INCOHERENT,      /* default no */
     FIELD_WRITEBACK,       /* 0 (default) .. 255 */
     FIELD_KEEP_PAGE_SIZE,  /* default no */
+    FIELD_BACKING,         /* 2M (0, default) | 4K: largest page of guest memory that a conversion may find */
     OP_FIELD_COUNT,
 };
 
 enum op_stage { STAGE_DEFAULT, STAGE_S1, STAGE_S2 };
 enum op_private { PRIVATE_DEFAULT, PRIVATE_NO, PRIVATE_YES };
 enum op_order { ORDER_UP, ORDER_DOWN };
+/* What the firmware makes of a command (policy engine): see core/host/README.md. */
+enum op_engine { ENGINE_OK, ENGINE_TIMEOUT, ENGINE_LATE, ENGINE_PARTIAL };
 /* What is special about the last piece of a list: see op_pieces. */
 enum op_last { LAST_ALIKE, LAST_FIRST, LAST_HALF, LAST_EMPTY, LAST_ODD, LAST_RAGGED, LAST_BEYOND, LAST_ENDLESS };
 /* tiny: 1 set x 4 ways, no walk cache; small: 4 x 2, 4; large: 512 x 8, 64 */
@@ -189,3 +202,5 @@ const char *op_policy_name(unsigned index);
 
 /* The leaf sizes that value `index` of FIELD_PAGE_SIZES allows, as a bitmap for pt_config.page_sizes; 0 = all. */
 uint64_t op_page_sizes_mask(unsigned index);
+/* Those that a world op allows: its page_sizes=, and what its policy= leaves of them; 0 = all. */
+uint64_t op_world_page_sizes(const struct op *world);

@@ -57,6 +57,9 @@ unsigned op_format_value(enum op_field field, uint64_t value, char text[OP_VALUE
     case FORM_LIMIT:
         if (value == UINT64_MAX) return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "off");
         break;
+    case FORM_COUNT:
+        if (value == UINT64_MAX) return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "all");
+        break;
     case FORM_NUMBER: break;
     }
     return (unsigned)snprintf(text, OP_VALUE_TEXT_MAX, "%" PRIu64, value);

@@ -12,7 +12,8 @@ static const char *const format_names[] = { "amdv1",        "x86_64",    "vtdss"
                                             "armv8",        "armv8_16k", "armv8_64k", "armv8_s2", "armv8_s2_16k",
                                             "armv8_s2_64k", "fake",      NULL };
 static const char *const hw_names[] = { "amd", "amd-fill-2m", "smallest", "expanding", "cpu", "cca", "off", NULL };
-static const char *const policy_names[] = { "script", NULL };
+static const char *const policy_names[] = { "script",       "default",           "4k-only", "cut-first",
+                                            "psmash-first", "psmash-first-late", "engine",  NULL };
 static const char *const stage_names[] = { "default", "s1", "s2", NULL };
 static const char *const size_names[] = { "4K", "2M", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
@@ -21,6 +22,9 @@ static const char *const off_on[] = { "off", "on", NULL };
 static const char *const access_names[] = { "read", "write", NULL };
 static const char *const s1_names[] = { "none", "x86_64", "riscv64", "armv8", NULL };
 static const char *const flush_names[] = { "range", "nogaps", NULL };
+static const char *const to_names[] = { "shared", "private", NULL };
+static const char *const engine_names[] = { "ok", "timeout", "late", "partial", NULL };
+static const char *const backing_names[] = { "2M", "4K", NULL };
 static const char *const order_names[] = { "up", "down", NULL };
 static const char *const last_names[] = {
     "alike", "first", "half", "empty", "odd", "ragged", "beyond", "endless", NULL
@@ -33,6 +37,7 @@ static const char *const iotlb_names[] = { "default", "tiny", "small", "large", 
 static const char *const page_sizes_names[] = { "all", "4K", "4K+2M", "4K+2M+1G", "2M", "2M+1G", "1G", NULL };
 
 #define FORMAT_LAST (sizeof(format_names) / sizeof(format_names[0]) - 2)
+#define POLICY_LAST (sizeof(policy_names) / sizeof(policy_names[0]) - 2)
 #define U64_MAX     UINT64_MAX
 #define ADDRESS_MAX ((UINT64_C(1) << 52) - 4096) /* last page of a 52-bit space */
 
@@ -91,12 +96,21 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                      "another CPU holds the page's entry, or firmware the whole 2M region" },
     [FIELD_HOLD_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, 1, NULL,
                        "this many instructions are refused; off = all of them" },
+    [FIELD_TO] = { "to", 0, 26, 1, 0, FORM_NAMES, 0, 1, 0, to_names, "what the guest wants the pages to be" },
+    [FIELD_STEPS] = { "steps", 2, 0, 64, 0, FORM_COUNT, 0, U64_MAX, U64_MAX, NULL,
+                      "how many steps of the policy follow at once" },
+    [FIELD_ENGINE] = { "engine", 0, 27, 2, 0, FORM_NAMES, 0, 3, 0, engine_names,
+                       "policy engine: how the firmware's command ends" },
+    [FIELD_AFTER] = { "after", 0, 29, 3, 0, FORM_NUMBER, 0, 7, 2, NULL,
+                      "engine=timeout or late: steps of the firmware before the host gives up" },
+    [FIELD_STEP_N] = { "n", 1, 0, 64, 0, FORM_COUNT, 0, U64_MAX, 1, NULL, "how many steps" },
+    [FIELD_ON] = { "on", 0, 26, 1, 0, FORM_NAMES, 0, 1, 1, no_yes, "hold DMA back, or serve what was held" },
     [FIELD_COUNT_N] = { "n", 1, 0, 64, 0, FORM_LIMIT, 0, U64_MAX, U64_MAX, NULL,
                         "this many table allocations succeed, later ones fail" },
     [FIELD_FORMAT] = { "format", 0, 8, 4, 0, FORM_NAMES, 0, FORMAT_LAST, 0, format_names,
                        "of the host's tables: S2, or the only stage" },
     [FIELD_HW] = { "hw", 0, 12, 4, 0, FORM_NAMES, 0, 6, 0, hw_names, "what the IOMMU does with RMP page sizes" },
-    [FIELD_POLICY] = { "policy", 0, 16, 5, 0, FORM_NAMES, 0, 0, 0, policy_names,
+    [FIELD_POLICY] = { "policy", 0, 16, 5, 0, FORM_NAMES, 0, POLICY_LAST, 0, policy_names,
                        "host policy; script = none, the script does every step" },
     [FIELD_MEMORY] = { "memory", 1, 0, 40, 12, FORM_SIZE, 4096, ADDRESS_MAX, 8 << 20, NULL, "data RAM, [0, memory)" },
     [FIELD_POOL] = { "pool", 2, 40, 21, 12, FORM_SIZE, 4096, UINT64_C(4) << 30, 16 << 20, NULL,
@@ -156,6 +170,8 @@ static const struct op_field_row op_fields[OP_FIELD_COUNT] = {
                           "incoherent: seed of lines that caches write back by themselves; 0 = none" },
     [FIELD_KEEP_PAGE_SIZE] = { "keep_page_size", 3, 63, 1, 0, FORM_NAMES, 0, 1, 0, no_yes,
                                "an rmpupdate that takes a 2M page back leaves its size at 2M" },
+    [FIELD_BACKING] = { "backing", 0, 57, 1, 0, FORM_NAMES, 0, 1, 0, backing_names,
+                        "largest page of guest memory that a conversion may find" },
 };
 
 #define NEED(field) (OP_REQUIRED | (field))
@@ -164,7 +180,7 @@ static const struct op_spec op_specs[] = {
     { "world",
       "the machine; first op of a script, at most one",
       OP_WORLD,
-      35,
+      36,
       { FIELD_FORMAT,
         FIELD_HW,
         FIELD_POLICY,
@@ -199,7 +215,8 @@ static const struct op_spec op_specs[] = {
         FIELD_IO_PGTABLE,
         FIELD_INCOHERENT,
         FIELD_WRITEBACK,
-        FIELD_KEEP_PAGE_SIZE } },
+        FIELD_KEEP_PAGE_SIZE,
+        FIELD_BACKING } },
     { "map",
       "pt_map_range",
       OP_MAP,
@@ -281,6 +298,13 @@ static const struct op_spec op_specs[] = {
       OP_EVICT,
       3,
       { NEED(FIELD_INPUT), FIELD_DEVICE, FIELD_PASID } },
+    { "convert",
+      "the guest asks the host to make pages shared or private; the policy's first steps follow",
+      OP_CONVERT,
+      6,
+      { NEED(FIELD_GPA), NEED(FIELD_LENGTH), NEED(FIELD_TO), FIELD_STEPS, FIELD_ENGINE, FIELD_AFTER } },
+    { "step", "the next steps of the conversion that is under way", OP_STEP, 1, { FIELD_STEP_N } },
+    { "stall", "DMA is held back, or what was held is served", OP_STALL, 1, { FIELD_ON } },
     { "fail_alloc", "limit how many more table allocations succeed", OP_FAIL_ALLOC, 1, { NEED(FIELD_COUNT_N) } },
 };
 
@@ -348,7 +372,13 @@ static const struct {
                  19,
                  FIELD_PRIVATE },
     [OP_EVICT] = { F(INPUT) | F(DEVICE) | F(PASID), { 0xfffff000000f00ff, ALL, 0, 0 }, 20, FIELD_PROT },
-    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 21, FIELD_PROT },
+    [OP_CONVERT] = { F(GPA) | F(LENGTH) | F(TO) | F(STEPS) | F(ENGINE) | F(AFTER),
+                     { 0xfc0000ff, ALL, ALL, ALL },
+                     21,
+                     FIELD_PROT },
+    [OP_STEP] = { F(STEP_N), { 0xff, ALL, 0, 0 }, 22, FIELD_PROT },
+    [OP_STALL] = { F(ON), { 0x40000ff, 0, 0, 0 }, 23, FIELD_PROT },
+    [OP_FAIL_ALLOC] = { F(COUNT_N), { 0xff, ALL, 0, 0 }, 24, FIELD_PROT },
 };
 
 #undef F
@@ -547,4 +577,13 @@ uint64_t op_page_sizes_mask(unsigned index)
 
     CHECK(index < sizeof(masks) / sizeof(masks[0]));
     return masks[index];
+}
+
+uint64_t op_world_page_sizes(const struct op *world)
+{
+    const bool has_rmp = op_get(world, FIELD_FORMAT) == 0 && op_get(world, FIELD_RMP);
+    const bool is_4k_only = strcmp(op_policy_name((unsigned)op_get(world, FIELD_POLICY)), "4k-only") == 0;
+
+    if (has_rmp && is_4k_only) return bit(SHIFT_4K);
+    return op_page_sizes_mask((unsigned)op_get(world, FIELD_PAGE_SIZES));
 }

@@ -17,6 +17,7 @@ enum op_form {
     FORM_NAMES,   /* one of `names` */
     FORM_PROT,    /* rw,mmio or none */
     FORM_LIMIT,   /* a number, or `off` for UINT64_MAX */
+    FORM_COUNT,   /* a number, or `all` for UINT64_MAX */
 };
 
 /*

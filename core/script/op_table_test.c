@@ -139,7 +139,8 @@ static void kinds_keep_their_numbers(void **state)
         { "psmash", 17 },    { "pvalidate", 18 }, { "rmpadjust", 19 },
         { "reclaim", 20 },   { "unsmash", 21 },   { "set_state", 22 },
         { "rmp_hold", 23 },  { "inv_pages", 32 }, { "completion_wait", 33 },
-        { "dma", 34 },       { "evict", 35 },     { "fail_alloc", 64 },
+        { "dma", 34 },       { "evict", 35 },     { "convert", 48 },
+        { "step", 50 },      { "stall", 51 },     { "fail_alloc", 64 },
     };
     unsigned count = 0;
 
@@ -264,7 +265,7 @@ static void sanitize_makes_any_bytes_legal_and_is_idempotent(void **state)
         struct op op = random_bytes(&random);
         struct op once, twice;
 
-        if (i % 2) op.head = (op.head & ~UINT64_C(0xff)) | op_spec_at(i / 2 % 21)->kind;
+        if (i % 2) op.head = (op.head & ~UINT64_C(0xff)) | op_spec_at(i / 2 % 24)->kind;
         once = op;
         op_sanitize(&once);
         twice = once;
@@ -286,7 +287,7 @@ static void sanitize_leaves_every_legal_value_alone(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        const struct op_spec *spec = op_spec_at(i % 21);
+        const struct op_spec *spec = op_spec_at(i % 24);
         struct op op = op_make((enum op_kind)spec->kind);
         struct op copy;
 
@@ -342,7 +343,8 @@ static void names_and_page_sizes_end_where_the_table_ends(void **state)
     assert_string_equal(op_hw_name(6), "off");
     assert_null(op_hw_name(7));
     assert_string_equal(op_policy_name(0), "script");
-    assert_null(op_policy_name(1));
+    assert_string_equal(op_policy_name(6), "engine");
+    assert_null(op_policy_name(7));
     assert_int_equal(op_page_sizes_mask(0), 0);
     assert_int_equal(op_page_sizes_mask(3), 0x40201000);
     assert_int_equal(op_page_sizes_mask(5), 0x40200000);

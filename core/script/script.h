@@ -123,6 +123,7 @@ struct script_context {
     } dma[SCRIPT_DMA_MAX];
     unsigned dma_count, dma_next;
     bool is_limited;  /* a fail_alloc is in force */
+    bool is_stalled;  /* DMA is held */
     bool has_pending; /* an unmap waits for its sync, or commands for their wait */
 };
 
@@ -172,6 +173,8 @@ struct op script_generate_world(struct random *random, enum script_theme theme);
 struct script_style script_generate_style(struct random *random, enum script_theme theme, const struct op *world);
 /* Everything of a map_list but where it begins; `length` bytes are known to be free there. */
 void script_draw_list(struct random *random, const struct script_context *context, uint64_t length, struct op *op);
+/* Everything of a convert, step or stall; nothing of other ops. */
+void script_draw_convert(struct random *random, const struct script_context *context, struct op *op);
 struct op script_generate_op(struct random *random, const struct script_style *style,
                              const struct script_context *context);
 

@@ -34,7 +34,7 @@ void script_context_begin(struct script_context *context, const struct op *world
     context->live_count = context->live_next = 0;
     context->page_count = context->page_next = 0;
     context->dma_count = context->dma_next = 0;
-    context->is_limited = context->has_pending = false;
+    context->is_limited = context->is_stalled = context->has_pending = false;
 }
 
 const struct script_live *script_context_find(const struct script_context *context, const struct script_live *range)
@@ -277,6 +277,7 @@ void script_context_note(struct script_context *context, const struct op *op)
     case OP_COMPLETION_WAIT: context->has_pending = false; break;
     case OP_INV_PAGES: context->has_pending = true; break;
     case OP_RMPUPDATE: note_rmpupdate(context, op); break;
+    case OP_STALL: context->is_stalled = op_get(op, FIELD_ON); break;
     case OP_FAIL_ALLOC: context->is_limited = op_get(op, FIELD_COUNT_N) != UINT64_MAX; break;
     default: break;
     }

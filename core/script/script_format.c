@@ -136,7 +136,7 @@ unsigned script_format_input_bits(const struct script_format *format, const stru
 
 uint64_t script_format_sizes(const struct script_format *format, const struct op *world)
 {
-    const uint64_t allowed = op_page_sizes_mask((unsigned)op_get(world, FIELD_PAGE_SIZES));
+    const uint64_t allowed = op_world_page_sizes(world);
     uint64_t sizes = format->sizes & low_mask(script_format_input_bits(format, world));
 
     if (!op_get(world, FIELD_CONTIGUOUS) || op_get(world, FIELD_IO_PGTABLE)) sizes &= ~format->contiguous_sizes;

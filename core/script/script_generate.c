@@ -45,6 +45,7 @@ static unsigned weight_now(const struct draw *draw, unsigned kind)
     case OP_EVICT: return context->dma_count ? weight : 0;
     case OP_FAIL_ALLOC: return context->is_limited ? weight * 8 : weight;
     case OP_PSMASH: return context->page_count ? weight : 0;
+    case OP_STALL: return context->is_stalled ? weight * 16 : weight;
     default: return kind >= OP_RECLAIM && kind <= OP_RMP_HOLD && !context->page_count ? 0 : weight;
     }
 }
@@ -512,6 +513,7 @@ static void draw_fields(const struct draw *draw, struct op *op)
         break;
     default:
         if (op_kind_of(op) >= OP_RMPUPDATE && op_kind_of(op) <= OP_RMP_HOLD) draw_rmp_op(draw, op);
+        script_draw_convert(draw->random, draw->context, op);
         break;
     }
 }
@@ -562,11 +564,6 @@ static size_t draw_guest_page(struct random *random, const struct op *world, str
     op_set(&ops[count], FIELD_ACCESS, random_below(random, 2));
     op_set(&ops[count++], FIELD_DEVICE, 1);
     return count;
-}
-
-size_t script_generate(struct random *random, struct op *ops, size_t capacity)
-{
-    return script_generate_for(random, SCRIPT_ANY, ops, capacity);
 }
 
 size_t script_generate_for(struct random *random, enum script_theme theme, struct op *ops, size_t capacity)

@@ -235,7 +235,9 @@ static void change_world(struct random *random, struct edit *edit)
                                       FIELD_INVALIDATE_ON_RMPUPDATE,
                                       FIELD_SHARED_READ_CHECKED,
                                       FIELD_KEEP_WALK_CACHE,
-                                      FIELD_IOTLB };
+                                      FIELD_IOTLB,
+                                      FIELD_POLICY,
+                                      FIELD_BACKING };
 
     if (random_one_in(random, HARDWARE_ONE_IN)) redraw_world_field(random, edit, FIELD_HW);
     if (random_one_in(random, SWITCH_ONE_IN))
@@ -352,7 +354,8 @@ static void move_to_world(const struct script_limits *limits, struct op *op)
         op_set(op, FIELD_STAGE, STAGE_DEFAULT);
     }
     if (limits->has_s1 && op_has(kind, FIELD_STAGE) && op_get(op, FIELD_STAGE) == STAGE_S1) op_set(op, FIELD_DOMAIN, 0);
-    if (!limits->has_rmp && kind >= OP_RMPUPDATE && kind <= OP_RMP_HOLD) *op = op_make(OP_DMA);
+    if (limits->has_rmp) return;
+    if ((kind >= OP_RMPUPDATE && kind <= OP_RMP_HOLD) || kind == OP_CONVERT || kind == OP_STEP) *op = op_make(OP_DMA);
 }
 
 static void repair_op(struct random *random, const struct script_context *context, struct op *op)

@@ -288,7 +288,9 @@ static const struct wrong wrongs[] = {
     { "world format=amdv2\n", 1, 14, "format: unknown value 'amdv2'; expected amdv1, x86_64" },
     { "world hw=intel\n", 1, 10,
       "hw: unknown value 'intel'; expected amd, amd-fill-2m, smallest, expanding, cpu, cca, off" },
-    { "world policy=engine\n", 1, 14, "policy: unknown value 'engine'; expected script" },
+    { "world policy=vax\n", 1, 14,
+      "policy: unknown value 'vax'; expected script, default, 4k-only, cut-first, psmash-first, psmash-first-late, "
+      "engine" },
     { "unmap gpa=0 length=4K sync=maybe\n", 1, 28, "sync: unknown value 'maybe'; expected no, yes" },
     { "rmpupdate hpa=0 size=1G\n", 1, 22, "size: unknown value '1G'; expected 4K, 2M" },
     { "dma iova=0 device=dev16\n", 1, 19, "device: unknown value 'dev16'; expected dev0 to dev15" },

@@ -77,6 +77,7 @@ static void append_values(char *row, enum op_field field)
         return;
     case FORM_PROT: append(row, "r w rw cache noexec mmio priv none"); return;
     case FORM_LIMIT: append(row, "number or off"); return;
+    case FORM_COUNT: append(row, "number or all"); return;
     case FORM_POWER: append(row, "power of two"); return;
     case FORM_PIECE: append(row, "power of two or off"); return;
     default: break;

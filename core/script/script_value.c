@@ -62,6 +62,13 @@ static enum number_result parse_number(struct script_slice text, uint64_t *value
     return NUMBER_OK;
 }
 
+/* The word that a form has besides numbers. */
+static const char *none_of(enum op_form form)
+{
+    if (form == FORM_COUNT) return ", or all";
+    return form == FORM_LIMIT || form == FORM_PIECE ? ", or off" : "";
+}
+
 static bool parse_number_field(enum op_field field, struct script_slice text, uint64_t *value, char *message,
                                size_t size)
 {
@@ -72,7 +79,7 @@ static bool parse_number_field(enum op_field field, struct script_slice text, ui
     switch (parse_number(text, value)) {
     case NUMBER_BAD:
         snprintf(message, size, "'%.*s' is not a number; expected hex, decimal, or decimal with K M G T P%s",
-                 shown(text), text.start, row->form == FORM_LIMIT || row->form == FORM_PIECE ? ", or off" : "");
+                 shown(text), text.start, none_of(row->form));
         return false;
     case NUMBER_TOO_LARGE:
         snprintf(message, size, "%.*s does not fit in 64 bits", shown(text), text.start);
@@ -177,6 +184,12 @@ bool script_parse_value(enum op_field field, struct script_slice text, uint64_t 
     case FORM_PROT: return parse_prot(text, value, message, size);
     case FORM_LIMIT:
         if (script_slice_is(text, "off")) {
+            *value = UINT64_MAX;
+            return true;
+        }
+        break;
+    case FORM_COUNT:
+        if (script_slice_is(text, "all")) {
             *value = UINT64_MAX;
             return true;
         }

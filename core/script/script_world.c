@@ -34,6 +34,14 @@ static void draw_switches(struct random *random, struct op *world)
            DRAW_OF(random, OP_IOTLB_DEFAULT, OP_IOTLB_DEFAULT, OP_IOTLB_TINY, OP_IOTLB_TINY, OP_IOTLB_SMALL));
 }
 
+/* Who answers conversions, where there is an RMP: mostly nobody. */
+static void draw_policy(struct random *random, struct op *world)
+{
+    if (!random_one_in(random, 4)) return;
+    op_set(world, FIELD_POLICY, random_below(random, op_field_row(FIELD_POLICY)->max + 1));
+    op_set(world, FIELD_BACKING, random_one_in(random, 4));
+}
+
 /* All that decides what a DMA ends in, each value often; shapes of tables seldom. */
 static struct op draw_lockstep_world(struct random *random)
 {
@@ -57,6 +65,7 @@ static struct op draw_lockstep_world(struct random *random)
     if (random_one_in(random, 8)) op_set(&world, FIELD_POOL, (8 + random_below(random, 24)) << SHIFT_4K);
     if (random_one_in(random, 12)) draw_outputs(random, &world);
     if (random_one_in(random, 12)) op_set(&world, FIELD_TOP_LEVEL, DRAW_OF(random, 1, 2, 3, 4));
+    draw_policy(random, &world);
     return world;
 }
 
@@ -72,6 +81,7 @@ struct op script_generate_world(struct random *random, enum script_theme theme)
     if (random_one_in(random, 8)) op_set(&world, FIELD_POOL, (8 + random_below(random, 24)) << SHIFT_4K);
     if (random_one_in(random, 4)) op_set(&world, FIELD_MEMORY, bit(22 + (unsigned)random_below(random, 10)));
     draw_switches(random, &world);
+    if (op_get(&world, FIELD_FORMAT) == 0) draw_policy(random, &world);
     script_format_settle(&world);
     return world;
 }
@@ -84,8 +94,8 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_PSMASH] = 4,    [OP_PVALIDATE] = 6,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 4, [OP_COMPLETION_WAIT] = 3, [OP_DMA] = 30,
         [OP_EVICT] = 2,     [OP_FAIL_ALLOC] = 2,      [OP_RESIZE] = 8,
-        [OP_MAP_LIST] = 16, [OP_RECLAIM] = 5,         [OP_UNSMASH] = 4,
-        [OP_SET_STATE] = 5, [OP_RMP_HOLD] = 4,
+        [OP_MAP_LIST] = 16, [OP_RECLAIM] = 5, [OP_UNSMASH] = 4, [OP_SET_STATE] = 5, [OP_RMP_HOLD] = 4,
+ [OP_CONVERT] = 16, [OP_STEP] = 8, [OP_STALL] = 2,
     },
     [SCRIPT_LOCKSTEP] = {
         [OP_MAP] = 30,       [OP_UNMAP] = 16,          [OP_SYNC] = 4,
@@ -93,8 +103,8 @@ static const uint8_t usual_weights[][OP_KIND_LIMIT] = {
         [OP_PSMASH] = 8,     [OP_PVALIDATE] = 8,       [OP_RMPADJUST] = 2,
         [OP_INV_PAGES] = 10, [OP_COMPLETION_WAIT] = 6, [OP_DMA] = 70,
         [OP_EVICT] = 14,     [OP_FAIL_ALLOC] = 1,      [OP_RESIZE] = 6,
-        [OP_MAP_LIST] = 6,   [OP_RECLAIM] = 4,         [OP_UNSMASH] = 3,
-        [OP_SET_STATE] = 4,  [OP_RMP_HOLD] = 2,
+        [OP_MAP_LIST] = 6, [OP_RECLAIM] = 4, [OP_UNSMASH] = 3, [OP_SET_STATE] = 4, [OP_RMP_HOLD] = 2,
+ [OP_CONVERT] = 24, [OP_STEP] = 16, [OP_STALL] = 1,
     },
 };
 
@@ -111,6 +121,7 @@ struct script_style script_generate_style(struct random *random, enum script_the
     const uint8_t *usual = usual_weights[theme];
     const struct script_format *format = script_format_of(world);
     const bool has_rmp = strcmp(format->name, "amdv1") == 0 && op_get(world, FIELD_RMP);
+    const bool has_policy = has_rmp && op_get(world, FIELD_POLICY) != 0;
     const bool cut_is_dear = !(format->sizes & bit(format->page_shift + 1)); /* it makes a table full of leaves */
     struct script_style style = { .theme = theme, .is_two_stage = op_get(world, FIELD_S1) != 0 };
 
@@ -125,6 +136,7 @@ struct script_style script_generate_style(struct random *random, enum script_the
         const unsigned chance = (unsigned)random_below(random, 8);
 
         if (is_rmp && !has_rmp) continue;
+        if ((kind == OP_CONVERT || kind == OP_STEP) && !has_policy) continue;
         if (kind == OP_DIRTY_READ && !format->has_dirty && chance) continue;
         if (kind != OP_MAP && chance < 2) continue;
         style.weight[kind] = (uint8_t)(usual[kind] * (chance < 5 ? 2 : chance < 7 ? 1 : 4) / 2);
@@ -147,4 +159,9 @@ size_t script_back_s1(const struct op *world, struct op ops[2])
     op_set(&ops[1], FIELD_GPA, gpa);
     op_set(&ops[1], FIELD_SIZE, 1);
     return op_get(world, FIELD_RMP) ? 2 : 1;
+}
+
+size_t script_generate(struct random *random, struct op *ops, size_t capacity)
+{
+    return script_generate_for(random, SCRIPT_ANY, ops, capacity);
 }

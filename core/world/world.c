@@ -136,7 +136,7 @@ static struct host_config host_config_of(const struct world *world, const struct
     if (op_get(op, FIELD_OA_BITS)) pt->oa_bits = (unsigned)op_get(op, FIELD_OA_BITS);
     if (op_get(op, FIELD_TOP_LEVEL)) pt->top_level = (unsigned)op_get(op, FIELD_TOP_LEVEL);
     pt->c_bit = (unsigned)op_get(op, FIELD_C_BIT);
-    pt->page_sizes = op_page_sizes_mask((unsigned)op_get(op, FIELD_PAGE_SIZES));
+    pt->page_sizes = op_world_page_sizes(op);
     if (pt->c_bit) {
         set_feature(pt, PT_ENCRYPT_TABLES, true);
         if (!op_get(op, FIELD_OA_BITS) && pt->c_bit < pt->oa_bits) pt->oa_bits = pt->c_bit;
@@ -382,6 +382,7 @@ static void begin_records(struct world *world, const struct op *op)
     world->op = *op;
     world->outcome = NULL;
     world->op_number = 0;
+    world_convert_begin(world);
     world->totals = (struct world_totals){ 0 };
     world->has_difference = false;
     world->problems = 0;
@@ -454,7 +455,7 @@ static bool is_first_difference(struct world *world)
     world->has_difference = true;
     op_print(&world->op, &world->world_op, op);
     world->text[0] = 0;
-    append_line(world, "op %" PRIu64 ": %s\n", world->op_number, op);
+    append_line(world, "op %" PRIu64 "%s: %s\n", world->op_number, world->is_step ? ", a step of it" : "", op);
     if (world->engine) append_line(world, "engine: %s\n", world->engine->name);
     if (complaint_of(world)) append_line(world, "plugin %s\n", complaint_of(world));
     return true;

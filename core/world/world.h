@@ -34,10 +34,15 @@
  *   - A DMA of dev1 is skipped where S2 puts guest tables over the host's or over each other: hardware would mark items
  *     of the wrong table. Elsewhere out of place, it is done and not predicted (world_totals.unpredicted).
  *
+ *   - The window of rmp.md 8 (b): the pages of a convert, from that op until the guest has its answer. There, no fault
+ *     LOSES DMA and no hit is STALE. It covers domain 0, by gpa. EXPANDS is judged there as elsewhere.
+ *   - policy= without an RMP means nothing: convert and step are skipped.
+ *
  * Nothing is kept between worlds: world_begin resets at the cost of what was touched.
  */
 #pragma once
 
+#include "host/host.h"
 #include "iommu/iommu.h"
 #include "pt/engine.h"
 #include "pt/recorder.h"
@@ -52,9 +57,24 @@ enum {
     WORLD_DOMAINS = 2,
     WORLD_DEVICES = 4,
     WORLD_S1_TABLE_BYTES = 1 << 20,
+    WORLD_HELD_MAX = 64, /* DMAs that a stall holds back; a device has no more requests under way */
 };
 
 struct world;
+
+/* What conversions cost (rmp.md 6). */
+struct world_costs {
+    uint64_t steps;         /* ops of the guest, the host and the firmware */
+    uint64_t exits;         /* from the guest: the request, and a fault for each page that had to be split first */
+    uint64_t updates;       /* RMPUPDATEs, tries included */
+    uint64_t psmashes;      /* tries included */
+    uint64_t splits, joins; /* resizes of S2 to 4K, and back to 2M */
+    uint64_t tables;        /* pages that splits took for tables */
+    uint64_t invalidations; /* commands */
+    uint64_t flushes;       /* waits for them */
+    uint64_t stalls;        /* of DMA */
+    uint64_t held;          /* DMAs held back meanwhile and served later */
+};
 
 /* What an op did. Which fields mean something depends on the op; world_print_outcome knows. */
 struct world_outcome {
@@ -70,8 +90,19 @@ struct world_outcome {
     enum rmp_result rmp; /* RMP ops */
     struct iommu_outcome dma;
     enum world_finding finding;
-    enum world_rule rule; /* of the finding */
-    bool is_difference;   /* see world_difference */
+    enum world_rule rule;      /* of the finding */
+    struct op finding_op;      /* the dma that met it: of a stall, convert or step one that was held */
+    bool is_difference;        /* see world_difference */
+    bool is_held, is_not_sent; /* dma: held back by a stall; or refused, since WORLD_HELD_MAX are */
+    unsigned served, faults;   /* stall on=no: of those that were held */
+    /* convert and step: */
+    uint64_t steps; /* done by this op */
+    bool is_busy;   /* convert: one is under way, and goes on as it was */
+    enum host_state state;
+    enum host_reason reason;
+    bool is_answered;         /* the guest has its answer, and the host is not ready yet */
+    uint32_t leaked;          /* 4K pages, host.h */
+    struct world_costs costs; /* of the conversion so far */
     bool is_skipped; /* the op means nothing in this world (e.g. stage=s1 without S1): no effect, printed as skipped */
     bool is_lacking; /* skipped, as the engine has no such entry: n/a */
     bool is_missed;  /* a cut that is_lacking and would have split a leaf */
@@ -130,6 +161,8 @@ struct world_totals {
     uint64_t findings[FINDING_KINDS];
     uint64_t walks;       /* hardware walks done by checks */
     uint64_t unpredicted; /* DMAs through guest tables that S2 does not put in their place */
+    uint64_t conversions, refused;
+    struct world_costs costs; /* of all of them */
 };
 const struct world_totals *world_totals(const struct world *world);
 
@@ -138,6 +171,18 @@ struct pt *world_table(struct world *world, unsigned domain, enum op_stage stage
 struct iommu *world_iommu(struct world *world);
 struct rmp *world_rmp(struct world *world); /* NULL: rmp=off */
 struct physmem *world_memory(struct world *world);
+
+/* The conversion under way, or the last one (HOST_IDLE: none yet); and whether DMA is held. */
+const struct host_conversion *world_conversion(const struct world *world);
+bool world_is_stalled(const struct world *world);
+
+/* Told of every step of a conversion, once it is done. `op` said by a script does the same. */
+struct world_step_hook {
+    void (*step)(void *context, const struct host_step *step, const struct world_outcome *outcome);
+    void *context;
+};
+/* Kept until changed; step = NULL: nobody is told. */
+void world_watch_steps(struct world *world, struct world_step_hook hook);
 
 /* From now to the next world_begin, calls on its tables are counted in `set`. */
 void world_record(struct world *world, struct recorder_set *set);

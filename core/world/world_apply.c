@@ -83,8 +83,7 @@ static void do_rmpupdate(struct world *world, const struct op *op, struct world_
     compare_rmp(world, op, ownership_update(&world->ownership, page, &owner), outcome->rmp);
     check_owners_around(world, page);
     if (outcome->rmp != RMP_OK) return;
-    history_note_conversion(&world->history,
-                            &(struct history_conversion){ first, first + length - 1, world->op_number });
+    history_note_conversion(&world->history, &(struct history_conversion){ first, first + length - 1, world->moment });
     if (FAULT(WORLD_RMPUPDATE_TELLS_FIRST) && is_large && world->switches.invalidate_on_rmpupdate) {
         fault_triggered();
         told = bit(SHIFT_4K);
@@ -252,9 +251,11 @@ static handler *const handlers[OP_KIND_LIMIT] = {
     [OP_INV_PAGES] = do_inv_pages,   [OP_COMPLETION_WAIT] = do_completion_wait,
     [OP_DMA] = world_do_dma,         [OP_EVICT] = world_do_evict,
     [OP_FAIL_ALLOC] = do_fail_alloc, [OP_MAP_LIST] = world_do_map_list,
+    [OP_CONVERT] = world_do_convert, [OP_STEP] = world_do_step,
+    [OP_STALL] = world_do_stall,
 };
 
-void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome)
+static void apply(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
     const enum op_kind kind = op_kind_of(op);
 
@@ -263,12 +264,32 @@ void world_apply(struct world *world, const struct op *op, struct world_outcome 
     *outcome = (struct world_outcome){ .kind = kind };
     world->op = *op;
     world->outcome = outcome;
-    world->op_number++;
-    world->totals.ops++;
+    world->moment++;
     world_device_begin_op(world);
     handlers[kind](world, op, outcome);
     world_check_complaint(world);
     world_device_end_op(world);
+}
+
+void world_apply_inside(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    struct world_outcome *const around = world->outcome;
+    const struct op op_around = world->op;
+    const bool was_step = world->is_step;
+
+    world->is_step = true;
+    apply(world, op, outcome);
+    world->is_step = was_step;
+    world->op = op_around;
+    world->outcome = around;
+    around->is_difference |= outcome->is_difference;
+}
+
+void world_apply(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    world->op_number++;
+    world->totals.ops++;
+    apply(world, op, outcome);
     if (outcome->finding != FINDING_NONE) world->totals.findings[outcome->finding]++;
     world->outcome = NULL;
 }

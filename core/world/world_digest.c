@@ -126,6 +126,27 @@ static void add_sorted(struct digest *digest, const struct sorted *sorted)
     }
 }
 
+/* Not what it cost so far: that decides nothing. */
+static void add_conversion(struct digest *digest, const struct world *world)
+{
+    const struct host_conversion *c = &world->conversion;
+    const uint64_t numbers[] = {
+        c->state,           c->is_answered,   c->request.gpa, c->request.length, c->request.to_private,
+        c->request.engine,  c->request.after, c->at,          c->leaf_shift,     c->policy,
+        c->reason,          c->pass,          c->moves,       c->move,           c->tries,
+        c->faults,          c->must_wait,     c->is_small,    c->has_changed,    c->has_result,
+        (uint64_t)c->error, (uint64_t)c->rmp, c->step_size,   c->leaked,
+    };
+
+    digest_add(digest, world->is_stalled | (uint64_t)world->held_count << 8);
+    for (unsigned i = 0; i < world->held_count; i++) {
+        digest_add(digest, world->held[i].head);
+        digest_add(digest, world->held[i].operand[0]);
+    }
+    if (c->state != HOST_RUNNING) return;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) digest_add(digest, numbers[i]);
+}
+
 struct digest world_digest(const struct world *world)
 {
     struct names names = { .world = world };
@@ -143,6 +164,7 @@ struct digest world_digest(const struct world *world)
     for (unsigned i = 0; i < world->fills.pasid_count; i++) digest_add(&digest, world->fills.pasids[i]);
     digest_add(&digest, world->pasid_count | (uint64_t)world->pasids_overflowed << 32);
     digest_add(&digest, world->pool.allocations_left);
+    add_conversion(&digest, world);
     part = iommu_digest(world->iommu, &named);
     digest_add(&digest, part.lane[0]);
     digest_add(&digest, part.lane[1]);

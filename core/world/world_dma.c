@@ -90,6 +90,7 @@ static void judge_stale(struct dma *dma, struct world_outcome *outcome, uint64_t
 
     if (oracle_wants(&dma->world->machine, &dma->access, &wanted) && wanted == outcome->dma.hpa.value) return;
     if (world_may_lag(dma->s2, gpa_then, true)) return;
+    if (dma->s2->domain == 0 && world_is_converting(dma->world, gpa_then)) return;
     if (dma->s1 && world_may_lag(dma->s1, dma->access.address, true)) return;
     dma->gpa_reached = gpa_then;
     outcome->finding = FINDING_STALE;
@@ -101,6 +102,7 @@ static void judge_fault(struct dma *dma, struct world_outcome *outcome)
 
     /* Guest tables that S2 does not map, or that belong to somebody else, authorise nothing. */
     if (outcome->dma.of_s1_table && outcome->dma.fault != IOMMU_RMP_SIZE) return;
+    if (dma->s2->domain == 0 && world_is_converting(dma->world, oracle_translate(&dma->access).gpa)) return;
     if (oracle_wants(&dma->world->machine, &dma->access, &wanted)) outcome->finding = FINDING_LOSES_DMA;
 }
 
@@ -274,7 +276,7 @@ static void remember_fill(struct dma *dma, const struct iommu_outcome *got, cons
     history_note_fill(&dma->world->history,
                       &(struct history_fill){ .input = fill.input,
                                               .hpa = fill.hpa,
-                                              .number = dma->world->op_number,
+                                              .number = dma->world->moment,
                                               .tag = dma->tag,
                                               .shift = fill.shift,
                                               .walked = dma->access.address,
@@ -378,10 +380,25 @@ static void check_miss(struct dma *dma, struct world_outcome *outcome)
 
 /* ---- ops --------------------------------------------------------------------------------------------------------- */
 
+/* A stalled device waits; what it sends beyond its credits is not sent. */
+static void hold(struct world *world, const struct op *op, struct world_outcome *outcome)
+{
+    outcome->is_held = world->held_count < WORLD_HELD_MAX;
+    outcome->is_not_sent = !outcome->is_held;
+    if (!outcome->is_held) return;
+    world->held[world->held_count++] = *op;
+    world->costs.held++;
+    world->totals.costs.held++;
+}
+
 void world_do_dma(struct world *world, const struct op *op, struct world_outcome *outcome)
 {
     struct dma dma = world_dma_of(world, op);
 
+    if (world->is_stalled) {
+        hold(world, op, outcome);
+        return;
+    }
     if (!dma.s2) {
         iommu_translate(world->iommu, &dma.request, &outcome->dma);
         if (outcome->dma.fault != IOMMU_NOT_PRESENT)
@@ -402,6 +419,7 @@ void world_do_dma(struct world *world, const struct op *op, struct world_outcome
     else
         check_miss(&dma, outcome);
     if (outcome->finding != FINDING_NONE) outcome->rule = world_rule_of(&dma, outcome);
+    outcome->finding_op = *op;
 }
 
 void world_do_evict(struct world *world, const struct op *op, struct world_outcome *outcome)

@@ -100,12 +100,21 @@ struct world {
     unsigned pasid_count;
     bool pasids_overflowed;
     const struct engine *engine; /* NULL: by format */
+    int policy;                  /* row of host_policy_at, -1: script */
+    struct host_conversion conversion;
+    struct world_costs costs; /* of it */
+    struct world_step_hook step_hook;
+    bool is_stalled;
+    struct op held[WORLD_HELD_MAX]; /* dma ops, in their order */
+    unsigned held_count;
     uint64_t dirty_words[WORLD_DIRTY_BITS / 64];
     struct op world_op;
     struct op op; /* the one that runs, or the last */
     struct world_outcome *outcome;
     unsigned leaves_checked; /* an op that touches more has a sample of about as many checked */
     uint64_t op_number;
+    uint64_t moment; /* ops and steps, for what has to be put in order */
+    bool is_step;    /* of a conversion: `op` is not the script's */
     struct world_totals totals;
     bool has_difference;
     unsigned problems; /* found since the last world_check began */
@@ -172,6 +181,17 @@ void world_do_resize(struct world *world, const struct op *op, struct world_outc
 /* world_apply.c */
 /* The RMP's entry of an address against the oracle's. The world has an RMP. */
 void world_check_owner(struct world *world, uint64_t address);
+
+/* An op in the middle of another one: done and checked as any, not counted. */
+void world_apply_inside(struct world *world, const struct op *op, struct world_outcome *outcome);
+
+/* world_convert.c */
+void world_convert_begin(struct world *world);
+/* Is that page of domain 0 being converted (the window of rmp.md 8 (b))? */
+bool world_is_converting(const struct world *world, uint64_t gpa);
+void world_do_convert(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_step(struct world *world, const struct op *op, struct world_outcome *outcome);
+void world_do_stall(struct world *world, const struct op *op, struct world_outcome *outcome);
 
 /* world_dma.c */
 void world_do_dma(struct world *world, const struct op *op, struct world_outcome *outcome);

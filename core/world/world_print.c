@@ -68,6 +68,51 @@ static int print_dma(const struct iommu_outcome *dma, char *buffer, size_t size)
                     size_name(dma->fill_shift), dma->repaired ? " repaired" : "");
 }
 
+static const char *state_name(const struct world_outcome *outcome)
+{
+    if (outcome->is_busy) return "busy";
+    switch (outcome->state) {
+    case HOST_RUNNING: return outcome->is_answered ? "answered" : "running";
+    case HOST_DONE: return "done";
+    case HOST_REFUSED: return "refused";
+    case HOST_IDLE: break;
+    }
+    return "idle";
+}
+
+/* Counts that are not 0, of the whole conversion; steps are those of this op. */
+static int print_conversion(const struct world_outcome *outcome, char *buffer, size_t size)
+{
+    const struct world_costs *costs = &outcome->costs;
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        { "leaked", outcome->leaked },   { "exits", costs->exits },     { "updates", costs->updates },
+        { "psmashes", costs->psmashes }, { "splits", costs->splits },   { "joins", costs->joins },
+        { "tables", costs->tables },     { "flushes", costs->flushes }, { "stalls", costs->stalls },
+        { "held", costs->held },
+    };
+    const bool has_ended = outcome->state == HOST_DONE || outcome->state == HOST_REFUSED;
+    int length = snprintf(buffer, size, "%s%s%s", state_name(outcome), outcome->reason ? "=" : "",
+                          host_reason_name(outcome->reason));
+
+    if (outcome->is_busy || outcome->state == HOST_IDLE) return length;
+    length += snprintf(buffer + length, size - (size_t)length, " steps=%" PRIu64, outcome->steps);
+    for (size_t i = 0; has_ended && i < sizeof(counts) / sizeof(counts[0]); i++) {
+        if (!counts[i].count) continue;
+        length += snprintf(buffer + length, size - (size_t)length, " %s=%" PRIu64, counts[i].name, counts[i].count);
+    }
+    return length;
+}
+
+static int print_stall(const struct world_outcome *outcome, char *buffer, size_t size)
+{
+    if (!outcome->served) return snprintf(buffer, size, "ok");
+    if (!outcome->faults) return snprintf(buffer, size, "ok served=%u", outcome->served);
+    return snprintf(buffer, size, "ok served=%u faults=%u", outcome->served, outcome->faults);
+}
+
 int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_t size)
 {
     if (outcome->is_skipped) return snprintf(buffer, size, "skipped");
@@ -88,7 +133,13 @@ int world_print_outcome(const struct world_outcome *outcome, char *buffer, size_
     case OP_SET_STATE:
     case OP_RMP_HOLD:
     case OP_RMPADJUST: return snprintf(buffer, size, "%s", rmp_result_name(outcome->rmp));
-    case OP_DMA: return print_dma(&outcome->dma, buffer, size);
+    case OP_DMA:
+        if (outcome->is_held) return snprintf(buffer, size, "held");
+        if (outcome->is_not_sent) return snprintf(buffer, size, "not-sent");
+        return print_dma(&outcome->dma, buffer, size);
+    case OP_STALL: return print_stall(outcome, buffer, size);
+    case OP_CONVERT:
+    case OP_STEP: return print_conversion(outcome, buffer, size);
     default: return print_error(outcome->error, buffer, size);
     }
 }

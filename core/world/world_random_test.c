@@ -173,6 +173,40 @@ static void two_stages_in_a_small_space_have_no_difference(void **state)
     world_free(world);
 }
 
+/* Every policy on every hardware, interrupted anywhere; everything is checked after every op of some. */
+static void conversions_under_every_policy_have_no_difference(void **state)
+{
+    struct world *world = world_new();
+    uint64_t ended = 0, refused = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 420; seed++) {
+        struct random random = random_seeded(0x5eed0000 + seed);
+        struct script_context context;
+        struct script_style style;
+        struct op ops[OPS_MAX];
+
+        ops[0] = script_generate_world(&random, SCRIPT_LOCKSTEP);
+        op_set(&ops[0], FIELD_RMP, 1);
+        op_set(&ops[0], FIELD_POLICY, 1 + seed % 6);
+        op_set(&ops[0], FIELD_HW, seed / 6 % 7);
+        style = script_generate_style(&random, SCRIPT_LOCKSTEP, &ops[0]);
+        style.weight[OP_CONVERT] = 60;
+        style.weight[OP_STEP] = 60;
+        script_context_begin(&context, &ops[0]);
+        for (size_t i = 1; i < OPS_MAX; i++) {
+            ops[i] = script_generate_op(&random, &style, &context);
+            script_context_note(&context, &ops[i]);
+        }
+        if (!play_ops(world, 0x5eed0000 + seed, ops, OPS_MAX, seed % 40 == 0)) continue;
+        ended += world_totals(world)->conversions;
+        refused += world_totals(world)->refused;
+    }
+    assert_in_range(refused, 20, ended * 19 / 20);
+    assert_in_range(ended, 200, UINT32_MAX);
+    world_free(world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +214,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_same_ops_have_the_same_outcomes_in_a_fresh_and_in_a_used_world),
         cmocka_unit_test(the_vector_engine_has_the_same_outcomes),
         cmocka_unit_test(two_stages_in_a_small_space_have_no_difference),
+        cmocka_unit_test(conversions_under_every_policy_have_no_difference),
     };
 
     return TEST_MAIN(tests, argc, argv);

@@ -77,7 +77,7 @@ static const struct {
 static void say_machine(struct words *words, const struct world *world, const struct op *op)
 {
     const char *hardware = op_hw_name((unsigned)op_get(op, FIELD_HW));
-    const uint64_t sizes = op_page_sizes_mask((unsigned)op_get(op, FIELD_PAGE_SIZES));
+    const uint64_t sizes = op_world_page_sizes(op);
 
     say(words, "A machine with ");
     say_size(words, op_get(op, FIELD_MEMORY));
@@ -231,6 +231,42 @@ static void say_invalidation(struct words *words, const struct world *world, con
     if (op_get(op, FIELD_PASID)) say(words, " for pasid %" PRIu64, op_get(op, FIELD_PASID));
     say(words, op_get(op, FIELD_PDE) ? ", upper levels included" : ", leaves only: cached upper levels may stay");
     if (!is_now) say(words, "; it takes effect at the wait");
+}
+
+/* ---- conversions ------------------------------------------------------------------------------------------------- */
+
+static void say_convert(struct words *words, const struct world *world, const struct op *op,
+                        const struct world_outcome *outcome)
+{
+    say(words, "Guest 1 asks the host, whose policy is `%s`, to make ",
+        op_policy_name((unsigned)op_get(&world->world_op, FIELD_POLICY)));
+    say_size(words, op_get(op, FIELD_LENGTH));
+    say(words, " at gpa 0x%" PRIx64 " %s", op_get(op, FIELD_GPA), op_get(op, FIELD_TO) ? "private" : "shared");
+    if (outcome->is_busy) say(words, "; another conversion is under way, and this one is refused");
+}
+
+static void say_progress(struct words *words, const struct world_outcome *outcome)
+{
+    if (outcome->is_busy) return;
+    say(words, "%" PRIu64 " step%s done; the conversion ", outcome->steps, outcome->steps == 1 ? " is" : "s are");
+    switch (outcome->state) {
+    case HOST_RUNNING:
+        say(words, outcome->is_answered ? "goes on behind the answer to the guest" : "is under way");
+        break;
+    case HOST_DONE: say(words, "is complete"); break;
+    case HOST_REFUSED: say(words, "has ended in an error: %s", host_reason_name(outcome->reason)); break;
+    case HOST_IDLE: say(words, "ended before"); break;
+    }
+    if (outcome->leaked) say(words, "; %u pages of 4K stay the guest's, and the host does not know", outcome->leaked);
+}
+
+static void say_stall(struct words *words, const struct op *op, const struct world_outcome *outcome)
+{
+    if (op_get(op, FIELD_ON)) {
+        say(words, "DMA is held back from now on");
+        return;
+    }
+    say(words, "DMA goes on; %u that were held are served, %u of them fault", outcome->served, outcome->faults);
 }
 
 /* ---- the RMP ----------------------------------------------------------------------------------------------------- */
@@ -485,11 +521,27 @@ static void say_op(struct words *words, struct world *world, const struct op *op
         break;
     case OP_INV_PAGES: say_invalidation(words, world, op); break;
     case OP_COMPLETION_WAIT: say(words, "The host waits: every queued invalidation takes effect"); break;
-    case OP_DMA: say_dma(words, world, op, outcome); break;
+    case OP_DMA:
+        if (outcome->is_held || outcome->is_not_sent)
+            say(words, "A device wants to reach 0x%" PRIx64 ": %s", op_get(op, FIELD_INPUT),
+                outcome->is_held ? "it is held back" : "it has too many requests held back to send another");
+        else
+            say_dma(words, world, op, outcome);
+        break;
     case OP_EVICT:
         say(words, "Hardware drops the IOTLB entry over 0x%" PRIx64 ", as it may at any time%s",
             op_get(op, FIELD_INPUT), outcome->error ? "; there is none" : "");
         break;
+    case OP_CONVERT:
+        say_convert(words, world, op, outcome);
+        say(words, outcome->is_busy ? "" : ": ");
+        say_progress(words, outcome);
+        break;
+    case OP_STEP:
+        say(words, "The host goes on: ");
+        say_progress(words, outcome);
+        break;
+    case OP_STALL: say_stall(words, op, outcome); break;
     case OP_FAIL_ALLOC:
         if (op_get(op, FIELD_COUNT_N) == UINT64_MAX)
             say(words, "Memory for tables is there again");
@@ -527,7 +579,7 @@ int world_print_result(const struct world_outcome *outcome, char *buffer, size_t
 int world_print_entitled(struct world *world, const struct op *op, const struct world_outcome *outcome, char *buffer,
                          size_t size)
 {
-    const struct dma dma = world_dma_of(world, op);
+    const struct dma dma = world_dma_of(world, op_kind_of(op) == OP_DMA ? op : &outcome->finding_op);
     struct words words = { buffer, size, 0 };
     uint64_t hpa;
     const bool is_wanted = oracle_wants(&world->machine, &dma.access, &hpa);

@@ -30,7 +30,7 @@ LOWER = {
     "oracle": {"base"},
     "script": {"base"},
     "iommu": {"base", "rmp"},
-    "host": {"base", "pt", "rmp", "iommu"},
+    "host": {"base", "pt", "rmp", "iommu", "script"},
     "world": {"base", "pt", "rmp", "oracle", "script", "iommu", "host"},
     "import": {"base", "pt", "rmp", "oracle", "script", "iommu", "host", "world"},
 }
