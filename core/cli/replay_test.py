@@ -94,7 +94,7 @@ class Options(ReplayCase):
     def test_unknown_names_are_refused_and_the_known_ones_listed(self):
         self.refuses("unknown format 'vax'; there are: amdv1 x86_64", "--format=vax")
         self.refuses("unknown hw 'vax'; there are: amd amd-fill-2m smallest expanding cpu cca off", "--hw=vax")
-        self.refuses("unknown policy 'vax'; there are: script", "--policy=vax")
+        self.refuses("unknown policy 'vax'; there are: script default 4k-only cut-first", "--policy=vax")
         self.refuses("unknown engine 'vax'; there are: amdv1 x86_64", "--engine=vax")
         engines = self.run_replay(2, "--engine=vax", self.write("a.ops", SCRIPT))[1].splitlines()[0].split()
         for name in self.formats():

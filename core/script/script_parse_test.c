@@ -227,7 +227,7 @@ struct wrong {
 static const struct wrong wrongs[] = {
     /* ops */
     { "\n  frobnicate a=1\n", 2, 3, "unknown op 'frobnicate'; expected one of world map unmap sync cut resize " },
-    { "convert hpa=0\n", 1, 1, "unknown op 'convert'; expected one of " },
+    { "cpu hpa=0\n", 1, 1, "unknown op 'cpu'; expected one of " },
     { "set_state hpa=0\n", 1, 1, "set_state: missing key; expected state=" },
     { "set_state hpa=0 state=shared\n", 1, 23, "state: unknown value 'shared'; expected hypervisor, hv-fixed" },
     { "rmp_hold hpa=0 what=busy\n", 1, 21, "what: unknown value 'busy'; expected inuse, overlap" },

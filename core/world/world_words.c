@@ -242,31 +242,28 @@ static void say_convert(struct words *words, const struct world *world, const st
         op_policy_name((unsigned)op_get(&world->world_op, FIELD_POLICY)));
     say_size(words, op_get(op, FIELD_LENGTH));
     say(words, " at gpa 0x%" PRIx64 " %s", op_get(op, FIELD_GPA), op_get(op, FIELD_TO) ? "private" : "shared");
-    if (outcome->is_busy) say(words, "; another conversion is under way, and this one is refused");
+    say(words, outcome->is_busy ? "; another conversion is under way, and this one is refused" : ": ");
 }
 
 static void say_progress(struct words *words, const struct world_outcome *outcome)
 {
+    static const char *const words_of[] = { [HOST_IDLE] = "ended before",
+                                            [HOST_RUNNING] = "is under way",
+                                            [HOST_DONE] = "is complete",
+                                            [HOST_REFUSED] = "has ended in an error: " };
+
     if (outcome->is_busy) return;
-    say(words, "%" PRIu64 " step%s done; the conversion ", outcome->steps, outcome->steps == 1 ? " is" : "s are");
-    switch (outcome->state) {
-    case HOST_RUNNING:
-        say(words, outcome->is_answered ? "goes on behind the answer to the guest" : "is under way");
-        break;
-    case HOST_DONE: say(words, "is complete"); break;
-    case HOST_REFUSED: say(words, "has ended in an error: %s", host_reason_name(outcome->reason)); break;
-    case HOST_IDLE: say(words, "ended before"); break;
-    }
+    say(words, "%" PRIu64 " step%s done; the conversion %s%s", outcome->steps, outcome->steps == 1 ? " is" : "s are",
+        words_of[outcome->state], host_reason_name(outcome->reason));
     if (outcome->leaked) say(words, "; %u pages of 4K stay the guest's, and the host does not know", outcome->leaked);
 }
 
 static void say_stall(struct words *words, const struct op *op, const struct world_outcome *outcome)
 {
-    if (op_get(op, FIELD_ON)) {
+    if (op_get(op, FIELD_ON))
         say(words, "DMA is held back from now on");
-        return;
-    }
-    say(words, "DMA goes on; %u that were held are served, %u of them fault", outcome->served, outcome->faults);
+    else
+        say(words, "DMA goes on; %u that were held are served, %u of them fault", outcome->served, outcome->faults);
 }
 
 /* ---- the RMP ----------------------------------------------------------------------------------------------------- */
@@ -523,8 +520,7 @@ static void say_op(struct words *words, struct world *world, const struct op *op
     case OP_COMPLETION_WAIT: say(words, "The host waits: every queued invalidation takes effect"); break;
     case OP_DMA:
         if (outcome->is_held || outcome->is_not_sent)
-            say(words, "A device wants to reach 0x%" PRIx64 ": %s", op_get(op, FIELD_INPUT),
-                outcome->is_held ? "it is held back" : "it has too many requests held back to send another");
+            say(words, "The device has to wait: DMA is held back");
         else
             say_dma(words, world, op, outcome);
         break;
@@ -534,7 +530,6 @@ static void say_op(struct words *words, struct world *world, const struct op *op
         break;
     case OP_CONVERT:
         say_convert(words, world, op, outcome);
-        say(words, outcome->is_busy ? "" : ": ");
         say_progress(words, outcome);
         break;
     case OP_STEP:
