@@ -233,8 +233,6 @@ static void say_invalidation(struct words *words, const struct world *world, con
     if (!is_now) say(words, "; it takes effect at the wait");
 }
 
-/* ---- conversions ------------------------------------------------------------------------------------------------- */
-
 static void say_convert(struct words *words, const struct world *world, const struct op *op,
                         const struct world_outcome *outcome)
 {
@@ -532,10 +530,7 @@ static void say_op(struct words *words, struct world *world, const struct op *op
         say_convert(words, world, op, outcome);
         say_progress(words, outcome);
         break;
-    case OP_STEP:
-        say(words, "The host goes on: ");
-        say_progress(words, outcome);
-        break;
+    case OP_STEP: say_progress(words, outcome); break;
     case OP_STALL: say_stall(words, op, outcome); break;
     case OP_FAIL_ALLOC:
         if (op_get(op, FIELD_COUNT_N) == UINT64_MAX)
