@@ -11,7 +11,8 @@ enum {
     NO_STATE = UINT32_MAX,
     STATES_MAX = 1 << 24,
     GO_ON_EVERY = 4096,
-    WALKS = 4, /* leaves looked at per op */
+    WALKS = 4,    /* leaves looked at per op */
+    HELD_MAX = 2, /* DMAs that a stall holds back; more make no new order among them */
 };
 
 struct state {
@@ -143,9 +144,29 @@ static void go_to(struct explore *explore, const struct explore_plan *plan, uint
 /* ---- the search ---------------------------------------------------------------------------------------------------
  */
 
-static void note(struct explore_result *result, enum world_rule rule, uint32_t state, uint16_t op)
+static void note(struct explore_find *find, uint32_t state, uint16_t op)
 {
-    if (!result->finds[rule].is_known) result->finds[rule] = (struct explore_find){ state, op, true };
+    if (!find->is_known) *find = (struct explore_find){ state, op, true };
+}
+
+/* Asking for what it has, or for what is not its own. */
+static bool is_guests_mistake(enum host_reason reason)
+{
+    return reason == HOST_BAD_REQUEST || reason == HOST_NOT_OWNED || reason == HOST_NOT_MAPPED;
+}
+
+static void note_ends(struct explore_result *result, const struct world_outcome *outcome, const struct state *after,
+                      bool has_changed)
+{
+    const bool is_conversion = outcome->kind == OP_CONVERT || outcome->kind == OP_STEP;
+
+    if (outcome->is_held) note(&result->ends[END_STALLS], after->parent, after->op);
+    if (!is_conversion || outcome->is_busy || outcome->is_skipped) return;
+    if (outcome->leaked) note(&result->ends[END_LEAKS], after->parent, after->op);
+    if (outcome->state == HOST_REFUSED && !is_guests_mistake(outcome->reason))
+        note(&result->ends[END_REFUSES], after->parent, after->op);
+    if (outcome->state == HOST_RUNNING && outcome->kind == OP_STEP && !has_changed)
+        note(&result->ends[END_HANGS], after->parent, after->op);
 }
 
 /* One op from a state. */
@@ -153,16 +174,22 @@ static void try_op(struct explore *explore, const struct explore_plan *plan, str
                    uint32_t from, uint16_t op)
 {
     const struct state before = explore->states[from];
+    unsigned held;
     struct state after = { .parent = from, .op = op, .depth = (uint16_t)(before.depth + 1), .done = before.done };
     struct world_outcome outcome;
 
     go_to(explore, plan, from);
+    if (op < plan->event_count && plan->idle_only >> op & 1 && world_conversion(explore->world)->state == HOST_RUNNING)
+        return;
+    held = world_held(explore->world);
     world_apply(explore->world, op_of(plan, op, before.done), &outcome);
     result->transitions++;
-    if (world_difference(explore->world)) note(result, RULE_NONE, from, op);
-    if (outcome.finding != FINDING_NONE) note(result, outcome.rule, from, op);
+    if (world_difference(explore->world)) note(&result->finds[RULE_NONE], from, op);
+    if (outcome.finding != FINDING_NONE) note(&result->finds[outcome.rule], from, op);
     after.done += op == plan->event_count;
     after.digest = world_digest(explore->world);
+    if (outcome.is_held && held >= HELD_MAX) return;
+    note_ends(result, &outcome, &after, !digest_equal(before.digest, after.digest));
     if (is_new(explore, &after)) result->depth = after.depth;
 }
 

@@ -9,6 +9,8 @@
  * There are no snapshots: a state is the ops that lead to it, done again from the start. A new world costs about 1 us
  * and most ops less, so that a transition of a plan like those of explore_test.c costs some 10 to 30 us.
  *
+ * Of the DMAs that a stall holds back, two are told apart; a third one is not gone into.
+ *
  * Breadth first makes the script of each finding as short as any. It is checked with a sample of the walks that
  * world_apply does by default: replay what is found.
  */
@@ -30,6 +32,7 @@ struct explore_plan {
     size_t program_count; /* may be 0 */
     const struct op *events;
     size_t event_count;  /* 0 .. EXPLORE_EVENTS_MAX */
+    uint64_t idle_only;  /* bit n: event n happens only while no conversion is under way */
     unsigned depth;      /* 1 .. EXPLORE_DEPTH_MAX ops behind the prefix */
     uint32_t states_max; /* stop there; 0 = 2^24 */
     /* Called every 4096 transitions; false stops the search. NULL: never. */
@@ -37,7 +40,16 @@ struct explore_plan {
     void *context;
 };
 
-/* The first script that breaks a rule. */
+/* What a conversion may come to beside findings (design.md 6). */
+enum explore_end {
+    END_HANGS,   /* its next step changes nothing: it can never complete */
+    END_LEAKS,   /* pages stay assigned that nobody owns */
+    END_REFUSES, /* the guest gets an error */
+    END_STALLS,  /* DMA was held back */
+    EXPLORE_ENDS,
+};
+
+/* The first script that breaks a rule, or comes to such an end. */
 struct explore_find {
     uint32_t state; /* the state before the op */
     uint16_t op;    /* number of the event; of the program's op: event_count */
@@ -51,6 +63,7 @@ struct explore_result {
     uint32_t states;
     uint64_t transitions;
     struct explore_find finds[RULE_COUNT]; /* by rule; RULE_NONE: a difference, which is a bug of mapproof */
+    struct explore_find ends[EXPLORE_ENDS];
 };
 
 struct explore;

@@ -48,8 +48,13 @@ static struct text_ops ops_of(const char *text, bool with_world)
 static struct explore_result search(const char *prefix, const char *program, const char *events, unsigned depth)
 {
     const struct text_ops begin = ops_of(prefix, true), steps = ops_of(program, false), more = ops_of(events, false);
-    const struct explore_plan plan = { begin.ops,  begin.count, steps.ops, steps.count, more.ops,
-                                       more.count, depth,       0,         NULL,        NULL };
+    const struct explore_plan plan = { .prefix = begin.ops,
+                                       .prefix_count = begin.count,
+                                       .program = steps.ops,
+                                       .program_count = steps.count,
+                                       .events = more.ops,
+                                       .event_count = more.count,
+                                       .depth = depth };
     struct explore *explore = explore_new();
     struct world *world = world_new();
     struct explore_result result;
@@ -137,8 +142,13 @@ static void the_script_of_a_find_is_as_short_as_any(void **state)
 {
     const struct text_ops begin = ops_of(PREFIX("amd"), true), program = ops_of(CUT FLUSH SMASH, false),
                           events = ops_of(EVENTS, false);
-    const struct explore_plan plan = { begin.ops,    begin.count, program.ops, program.count, events.ops,
-                                       events.count, 40,          0,           NULL,          NULL };
+    const struct explore_plan plan = { .prefix = begin.ops,
+                                       .prefix_count = begin.count,
+                                       .program = program.ops,
+                                       .program_count = program.count,
+                                       .events = events.ops,
+                                       .event_count = events.count,
+                                       .depth = 40 };
     struct explore *explore = explore_new();
     struct explore_result result;
     struct op ops[OPS_MAX];

@@ -175,6 +175,8 @@ struct physmem *world_memory(struct world *world);
 /* The conversion under way, or the last one (HOST_IDLE: none yet); and whether DMA is held. */
 const struct host_conversion *world_conversion(const struct world *world);
 bool world_is_stalled(const struct world *world);
+/* How many DMAs a stall holds back now. */
+unsigned world_held(const struct world *world);
 
 /* Told of every step of a conversion, once it is done. `op` said by a script does the same. */
 struct world_step_hook {

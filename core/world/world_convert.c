@@ -37,6 +37,11 @@ bool world_is_stalled(const struct world *world)
     return world->is_stalled;
 }
 
+unsigned world_held(const struct world *world)
+{
+    return world->held_count;
+}
+
 void world_watch_steps(struct world *world, struct world_step_hook hook)
 {
     world->step_hook = hook;
