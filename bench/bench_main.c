@@ -199,6 +199,7 @@ static int close_plugin(struct plugin *plugin, int result)
         fprintf(stderr, "mapproof-bench: plugin %s\n", plugin_complaint(plugin));
         if (result == BENCH_OK) result = BENCH_WRONG;
     }
+    plugin_guard_end();
     plugin_close(plugin);
     return result;
 }

@@ -108,6 +108,19 @@ void plugin_guard(const char *program, const struct plugin *plugin, unsigned sec
     setitimer(ITIMER_REAL, &every_second, NULL);
 }
 
+void plugin_guard_end(void)
+{
+    const struct itimerval never = { 0 };
+
+    if (!guard.plugin) return;
+    if (guard.seconds) {
+        setitimer(ITIMER_REAL, &never, NULL);
+        signal(SIGALRM, SIG_IGN); /* one that is on its way */
+    }
+    for (unsigned i = 0; i < CRASHES; i++) sigaction(crashes[i].number, &guard.before[i], NULL);
+    guard.plugin = NULL;
+}
+
 void plugin_guard_place(const char *place)
 {
     guard.place = place;

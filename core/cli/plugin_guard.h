@@ -14,5 +14,8 @@ struct plugin;
 /* `seconds`: what one call may take, 0 = any time. `status`: exit code for what is caught. */
 void plugin_guard(const char *program, const struct plugin *plugin, unsigned seconds, int status);
 
+/* Before the plugin is closed: from here on nobody looks after it. Without a guard: nothing. */
+void plugin_guard_end(void);
+
 /* Where in the input we are, for the message; NULL: nowhere. The text must stay until the next call. */
 void plugin_guard_place(const char *place);

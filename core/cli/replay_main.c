@@ -348,6 +348,7 @@ int main(int argc, char **argv)
     status = replay_all(&replay);
     if (replay.json_files && !write_json(&replay, &json_file, status)) status = REPLAY_BAD;
     if (replay.world) world_free(replay.world);
+    plugin_guard_end();
     plugin_close(replay.options.plugin);
     if (fflush(stdout) != 0) {
         replay_error("mapproof-replay: the output could not be written");
