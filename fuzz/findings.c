@@ -108,6 +108,7 @@ static size_t try_evictions(struct wish *wish, struct op *ops, size_t count)
     struct op trial[FUZZ_OPS_MAX];
     struct op evict = op_make(OP_EVICT);
 
+    if (op_kind_of(last) != OP_DMA) return count; /* met by one that a stall held back */
     op_set(&evict, FIELD_INPUT, op_get(last, FIELD_INPUT));
     op_set(&evict, FIELD_DEVICE, op_get(last, FIELD_DEVICE));
     op_set(&evict, FIELD_PASID, op_get(last, FIELD_PASID));
