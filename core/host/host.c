@@ -29,7 +29,7 @@ int host_policy_find(const char *name)
 bool host_next(struct host_conversion *conversion, const struct host_view *view, struct host_step *step)
 {
     if (conversion->state != HOST_RUNNING) return false;
-    return policies[conversion->policy]->next(conversion, view, step);
+    return host_protocol_next(conversion, policies[conversion->policy]->plan, view, step);
 }
 
 void host_note(struct host_conversion *conversion, int error, enum rmp_result rmp)

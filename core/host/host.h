@@ -98,12 +98,14 @@ struct host_step {
     enum host_actor by;
 };
 
-/* One policy. next: see host_next; `conversion` is running. */
+struct host_plan; /* host_protocol.h: how a policy splits, what it invalidates, when it answers */
+
+/* One policy. */
 struct host_policy {
     const char *name;    /* as in op_policy_name */
     const char *title;   /* one line for people */
     uint64_t page_sizes; /* S2 leaves that it maps, 0 = all of the format's */
-    bool (*next)(struct host_conversion *conversion, const struct host_view *view, struct host_step *step);
+    const struct host_plan *plan;
 };
 
 /* Row `index`, NULL past the end. */

@@ -171,13 +171,14 @@ static bool gives_up(struct job *job)
     return false;
 }
 
-static void make_resize(struct job *job, uint64_t length, unsigned max)
+/* The whole 2M region. */
+static void make_resize(struct job *job, unsigned max)
 {
     struct op *op = &job->step->op;
 
     *op = op_make(OP_RESIZE);
     op_set(op, FIELD_INPUT, align_down(job->conversion->at, SHIFT_2M));
-    op_set(op, FIELD_LENGTH, length);
+    op_set(op, FIELD_LENGTH, bit(SHIFT_2M));
     op_set(op, FIELD_MAX, max);
 }
 
@@ -208,11 +209,9 @@ static void make_move(struct job *job, enum host_move move)
     const uint64_t leaf = align_down(c->at, c->leaf_shift);
 
     switch (move) {
-    case MOVE_CUT: make_resize(job, bit(SHIFT_2M), SHIFT_4K); break;
-    case MOVE_CUT_FIRST: make_resize(job, bit(SHIFT_4K), SHIFT_4K); break;
-    case MOVE_JOIN: make_resize(job, bit(SHIFT_2M), SHIFT_2M); break;
+    case MOVE_CUT: make_resize(job, SHIFT_4K); break;
+    case MOVE_JOIN: make_resize(job, SHIFT_2M); break;
     case MOVE_INVALIDATE: make_invalidation(job, leaf, bit(c->leaf_shift)); break;
-    case MOVE_INVALIDATE_FIRST: make_invalidation(job, leaf, bit(SHIFT_4K)); break;
     case MOVE_WAIT: job->step->op = op_make(OP_COMPLETION_WAIT); break;
     case MOVE_PSMASH: make_psmash(job); break;
     case MOVE_STALL: make_stall(job, true); break;
@@ -271,7 +270,6 @@ static void take_move(struct job *job)
 
     switch ((enum host_move)list_of(job->plan, (enum list)c->moves)->moves[c->move]) {
     case MOVE_CUT:
-    case MOVE_CUT_FIRST:
     case MOVE_JOIN:
         if (c->error)
             fail_move(job, c->error == -ENOMEM ? HOST_NO_MEMORY : HOST_OTHER);
@@ -279,7 +277,6 @@ static void take_move(struct job *job)
             c->move++;
         break;
     case MOVE_INVALIDATE:
-    case MOVE_INVALIDATE_FIRST:
         c->must_wait = c->error == -EAGAIN;
         c->move += !c->must_wait;
         break;

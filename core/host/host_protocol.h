@@ -16,9 +16,6 @@ enum host_move {
     MOVE_PSMASH,
     MOVE_STALL,
     MOVE_RESUME,
-    /* Planted faults are made of these. */
-    MOVE_INVALIDATE_FIRST, /* of the first 4K only */
-    MOVE_CUT_FIRST,        /* resize of the first half only */
 };
 
 enum { HOST_MOVES_MAX = 8 };
@@ -40,6 +37,7 @@ struct host_plan {
 bool host_protocol_next(struct host_conversion *conversion, const struct host_plan *plan, const struct host_view *view,
                         struct host_step *step);
 
+extern const struct host_plan host_kvm_plan; /* of both policies that tell the IOMMU nothing */
 /* The rows, each in its file. */
 extern const struct host_policy host_default, host_4k_only, host_cut_first, host_psmash_first, host_psmash_first_late,
     host_engine;

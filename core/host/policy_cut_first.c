@@ -9,9 +9,4 @@ static const struct host_plan plan = {
     .flushes = true,
 };
 
-static bool next(struct host_conversion *conversion, const struct host_view *view, struct host_step *step)
-{
-    return host_protocol_next(conversion, &plan, view, step);
-}
-
-const struct host_policy host_cut_first = { "cut-first", "S2 is cut and flushed, then the RMP is smashed", 0, next };
+const struct host_policy host_cut_first = { "cut-first", "S2 is cut and flushed, then the RMP is smashed", 0, &plan };

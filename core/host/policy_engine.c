@@ -8,9 +8,4 @@ static const struct host_plan plan = {
     .flushes = true,
 };
 
-static bool next(struct host_conversion *conversion, const struct host_view *view, struct host_step *step)
-{
-    return host_protocol_next(conversion, &plan, view, step);
-}
-
-const struct host_policy host_engine = { "engine", "firmware stalls DMA while it splits S2 and the RMP", 0, next };
+const struct host_policy host_engine = { "engine", "firmware stalls DMA while it splits S2 and the RMP", 0, &plan };

@@ -8,10 +8,5 @@ static const struct host_plan plan = {
     .flushes = true,
 };
 
-static bool next(struct host_conversion *conversion, const struct host_view *view, struct host_step *step)
-{
-    return host_protocol_next(conversion, &plan, view, step);
-}
-
 const struct host_policy host_psmash_first = { "psmash-first", "the RMP is smashed, then S2 is cut and flushed", 0,
-                                               next };
+                                               &plan };

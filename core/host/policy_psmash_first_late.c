@@ -9,10 +9,5 @@ static const struct host_plan plan = {
     .answers_before_flush = true,
 };
 
-static bool next(struct host_conversion *conversion, const struct host_view *view, struct host_step *step)
-{
-    return host_protocol_next(conversion, &plan, view, step);
-}
-
 const struct host_policy host_psmash_first_late = { "psmash-first-late",
-                                                    "the page changes hands before S2 is cut and flushed", 0, next };
+                                                    "the page changes hands before S2 is cut and flushed", 0, &plan };
