@@ -20,7 +20,8 @@ struct state {
     uint32_t parent;
     uint16_t op;
     uint16_t depth;
-    uint32_t done; /* ops of the program */
+    uint32_t done;      /* ops of the program */
+    bool is_converting; /* a conversion is under way */
 };
 
 struct explore {
@@ -169,6 +170,13 @@ static void note_ends(struct explore_result *result, const struct world_outcome 
         note(&result->ends[END_HANGS], after->parent, after->op);
 }
 
+/* What the world is like in the state that it is in now. */
+static void look(const struct explore *explore, struct state *state)
+{
+    state->digest = world_digest(explore->world);
+    state->is_converting = world_conversion(explore->world)->state == HOST_RUNNING;
+}
+
 /* One op from a state. */
 static void try_op(struct explore *explore, const struct explore_plan *plan, struct explore_result *result,
                    uint32_t from, uint16_t op)
@@ -178,16 +186,15 @@ static void try_op(struct explore *explore, const struct explore_plan *plan, str
     struct state after = { .parent = from, .op = op, .depth = (uint16_t)(before.depth + 1), .done = before.done };
     struct world_outcome outcome;
 
+    if (op < plan->event_count && plan->idle_only >> op & 1 && before.is_converting) return;
     go_to(explore, plan, from);
-    if (op < plan->event_count && plan->idle_only >> op & 1 && world_conversion(explore->world)->state == HOST_RUNNING)
-        return;
     held = world_held(explore->world);
     world_apply(explore->world, op_of(plan, op, before.done), &outcome);
     result->transitions++;
     if (world_difference(explore->world)) note(&result->finds[RULE_NONE], from, op);
     if (outcome.finding != FINDING_NONE) note(&result->finds[outcome.rule], from, op);
     after.done += op == plan->event_count;
-    after.digest = world_digest(explore->world);
+    look(explore, &after);
     if (outcome.is_held && held >= HELD_MAX) return;
     note_ends(result, &outcome, &after, !digest_equal(before.digest, after.digest));
     if (is_new(explore, &after)) result->depth = after.depth;
@@ -218,7 +225,7 @@ int explore_run(struct explore *explore, const struct explore_plan *plan, struct
     if (world_difference(explore->world)) result->finds[RULE_NONE] = (struct explore_find){ NO_STATE, 0, true };
     explore->count = 0;
     if (explore->buckets) memset(explore->buckets, 0, sizeof(*explore->buckets) << explore->bucket_shift);
-    first.digest = world_digest(explore->world);
+    look(explore, &first);
     is_new(explore, &first);
     for (; at < explore->count && explore->states[at].depth < plan->depth; at++) {
         const uint16_t ops = (uint16_t)(plan->event_count + (explore->states[at].done < plan->program_count));

@@ -1,8 +1,7 @@
 /* The search against what is known of small plans, and of two policies as programs (rmp.md 6, P4 and P4 reversed). */
 #include "base/bits.h"
-#include "base/test_main.h"
-#include "script/script.h"
 #include "world/explore.h"
+#include "world/world_test_help.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,8 +43,12 @@ static struct text_ops ops_of(const char *text, bool with_world)
 #define FLUSH "inv_pages gpa=0x200000 length=2M\ncompletion_wait\n"
 #define SMASH "psmash hpa=0x400000\n"
 
-/* What a search of the texts finds. The script of every find is done again, with all checks, and must find it too. */
-static struct explore_result search(const char *prefix, const char *program, const char *events, unsigned depth)
+/*
+ * What a search of the texts finds. The script of every find is done again, with all checks, and must find it too.
+ * `lengths`: of these scripts behind the prefix.
+ */
+static struct explore_result search_for(const char *prefix, const char *program, const char *events, unsigned depth,
+                                        size_t lengths[RULE_COUNT])
 {
     const struct text_ops begin = ops_of(prefix, true), steps = ops_of(program, false), more = ops_of(events, false);
     const struct explore_plan plan = { .prefix = begin.ops,
@@ -72,6 +75,7 @@ static struct explore_result search(const char *prefix, const char *program, con
         for (size_t i = 1; i < count; i++) world_apply(world, &ops[i], &outcome);
         assert_null(world_difference(world));
         assert_string_equal(world_rule_name(outcome.rule), world_rule_name((enum world_rule)rule));
+        lengths[rule] = count - begin.count;
     }
     assert_false(result.finds[RULE_NONE].is_known);
     printf("%u states, %lu transitions, depth %u%s\n", result.states, (unsigned long)result.transitions, result.depth,
@@ -79,6 +83,13 @@ static struct explore_result search(const char *prefix, const char *program, con
     world_free(world);
     explore_free(explore);
     return result;
+}
+
+static struct explore_result search(const char *prefix, const char *program, const char *events, unsigned depth)
+{
+    size_t lengths[RULE_COUNT];
+
+    return search_for(prefix, program, events, depth, lengths);
 }
 
 static unsigned found(const struct explore_result *result, enum world_finding finding)
@@ -140,25 +151,12 @@ static void a_flush_before_the_new_owner_does_not_stop_a_device_that_goes_on(voi
 
 static void the_script_of_a_find_is_as_short_as_any(void **state)
 {
-    const struct text_ops begin = ops_of(PREFIX("amd"), true), program = ops_of(CUT FLUSH SMASH, false),
-                          events = ops_of(EVENTS, false);
-    const struct explore_plan plan = { .prefix = begin.ops,
-                                       .prefix_count = begin.count,
-                                       .program = program.ops,
-                                       .program_count = program.count,
-                                       .events = events.ops,
-                                       .event_count = events.count,
-                                       .depth = 40 };
-    struct explore *explore = explore_new();
-    struct explore_result result;
-    struct op ops[OPS_MAX];
-    char message[200];
+    size_t lengths[RULE_COUNT];
 
     (void)state;
-    assert_int_equal(explore_run(explore, &plan, &result, message, sizeof(message)), 0);
+    search_for(PREFIX("amd"), CUT FLUSH SMASH, EVENTS, 40, lengths);
     /* A fill, the cut, and the flush: an eviction alone leaves the 2M item in the walk cache. Then the access. */
-    assert_int_equal(explore_script(explore, &plan, &result.finds[RULE_SIZE_BYSTANDER], ops, OPS_MAX) - begin.count, 5);
-    explore_free(explore);
+    assert_int_equal(lengths[RULE_SIZE_BYSTANDER], 5);
 }
 
 static void a_search_that_is_cut_off_says_so(void **state)
@@ -173,14 +171,10 @@ static void a_search_that_is_cut_off_says_so(void **state)
 /* The digest: what is the same whichever way it was reached, and what is not. */
 static struct digest digest_after(const char *text)
 {
-    const struct text_ops ops = ops_of(text, true);
     struct world *world = world_new();
-    struct world_outcome outcome;
     struct digest digest;
-    char message[200];
 
-    assert_int_equal(world_begin(world, &ops.ops[0], message, sizeof(message)), 0);
-    for (size_t i = 1; i < ops.count; i++) world_apply(world, &ops.ops[i], &outcome);
+    play_in(world, text);
     digest = world_digest(world);
     world_free(world);
     return digest;
