@@ -2,12 +2,12 @@
  * mapproof-explore: which host policy keeps S2 and RMP in step, on which hardware? Searches one small machine for each
  * cell of policy x hardware x guest x backing x device, and says what it found in words; every find has a script.
  */
-#define _GNU_SOURCE /* sigaction, asprintf */
+#define _GNU_SOURCE /* sigaction */
+#include "cli/option.h"
+#include "cli/whole_file.h"
 #include "script/op.h"
 #include "world/explore_cell.h"
 
-#include <argp.h>
-#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,52 +51,44 @@ static const struct argp_option argp_options[] = {
     { 0 },
 };
 
-typedef const char *name_at(unsigned index);
-
 static const char *policy_name(unsigned index)
 {
     return op_policy_name(index + 1); /* 0 is `script`: none */
 }
 
-static void check_name(struct argp_state *state, const char *name, name_at *at)
+/* `all`, or one of the names. */
+static const char *name_of(struct argp_state *state, const char *what, name_at *names, const char *wanted)
 {
-    if (strcmp(name, "all") == 0) return;
-    for (unsigned i = 0; at(i); i++) {
-        if (strcmp(name, at(i)) == 0) return;
-    }
-    argp_error(state, "%s: no such value", name);
+    if (strcmp(wanted, "all") != 0) option_name(state, what, names, wanted);
+    return wanted;
 }
 
-static unsigned depth_of(struct argp_state *state, const char *text)
+static bool takes_all_switches(struct argp_state *state, const char *which)
 {
-    char *end;
-    const unsigned long depth = strtoul(text, &end, 10);
-
-    if (*end || end == text || depth < 1 || depth > EXPLORE_DEPTH_MAX)
-        argp_error(state, "--depth %s: a number from 1 to %d", text, EXPLORE_DEPTH_MAX);
-    return (unsigned)depth;
+    if (strcmp(which, "all") == 0) return true;
+    if (strcmp(which, "default") != 0) argp_error(state, "unknown --switches '%s'; there are: default all", which);
+    return false;
 }
+
+static const struct option_range depth_option = { "--depth", "a number", 1, EXPLORE_DEPTH_MAX };
 
 static error_t take(int key, char *text, struct argp_state *state)
 {
     struct options *options = state->input;
 
     switch (key) {
-    case 'p': check_name(state, options->policy = text, policy_name); return 0;
-    case 'w': check_name(state, options->hardware = text, op_hw_name); return 0;
-    case OPTION_GUEST: check_name(state, options->guest = text, explore_guest_name); return 0;
-    case OPTION_BACKING: check_name(state, options->backing = text, explore_backing_name); return 0;
-    case OPTION_DEVICE: check_name(state, options->device = text, explore_device_name); return 0;
-    case OPTION_DEPTH: options->depth = depth_of(state, text); return 0;
-    case OPTION_JSON: options->json = text; return 0;
-    case OPTION_SWITCHES:
-        options->all_switches = strcmp(text, "all") == 0;
-        if (!options->all_switches && strcmp(text, "default") != 0)
-            argp_error(state, "--switches %s: default or all", text);
-        return 0;
-    case ARGP_KEY_ARG: argp_error(state, "%s: no arguments are taken", text); return 0;
+    case 'p': options->policy = name_of(state, "policy", policy_name, text); break;
+    case 'w': options->hardware = name_of(state, "hw", op_hw_name, text); break;
+    case OPTION_GUEST: options->guest = name_of(state, "guest", explore_guest_name, text); break;
+    case OPTION_BACKING: options->backing = name_of(state, "backing", explore_backing_name, text); break;
+    case OPTION_DEVICE: options->device = name_of(state, "device", explore_device_name, text); break;
+    case OPTION_DEPTH: options->depth = option_number(state, &depth_option, text); break;
+    case OPTION_JSON: options->json = text; break;
+    case OPTION_SWITCHES: options->all_switches = takes_all_switches(state, text); break;
+    case ARGP_KEY_ARG: argp_error(state, "%s: no arguments are taken", text); break;
     default: return ARGP_ERR_UNKNOWN;
     }
+    return 0;
 }
 
 /* ---- cells ----------------------------------------------------------------------------------------------------------
@@ -236,29 +228,22 @@ static bool is_chosen(const struct options *options, const struct explore_cell *
            is_wanted(options->device, explore_device_name(cell->device));
 }
 
-static int write_json(const struct run *run)
+static bool write_json(const struct run *run, struct whole_file *file)
 {
-    const char *path = run->options->json;
-    char *temporary;
-    json_t *root;
-    int failed;
+    json_t *root = json_pack("{s:i, s:b, s:O}", "schema", 1, "complete", !run->is_stopped, "cells", run->cells);
+    const bool is_written = whole_file_finish_json(file, root);
 
-    if (!path) return 0;
-    root = json_pack("{s:i, s:b, s:O}", "schema", 1, "complete", !run->is_stopped, "cells", run->cells);
-    if (asprintf(&temporary, "%s.part", path) < 0) return 2;
-    failed = json_dump_file(root, temporary, JSON_INDENT(1)) || rename(temporary, path);
-    if (failed) fprintf(stderr, "mapproof-explore: %s: %s\n", path, strerror(errno));
-    free(temporary);
     json_decref(root);
-    return failed ? 2 : 0;
+    return is_written;
 }
 
 static int explore_all(struct run *run)
 {
     const struct options *options = run->options;
+    struct whole_file json;
     struct explore_cell cell;
-    int error;
 
+    if (options->json && !whole_file_begin(&json, options->json)) return 2;
     for (unsigned i = 0; cell_at(i, options->all_switches, &cell); i++) run->total += is_chosen(options, &cell);
     for (unsigned i = 0; cell_at(i, options->all_switches, &cell) && !run->is_stopped; i++) {
         if (is_chosen(options, &cell)) search(run, &cell);
@@ -266,8 +251,7 @@ static int explore_all(struct run *run)
     }
     printf("%u of %u cells, %lu states, %lu transitions, %.1f s%s\n", run->done, run->total, (unsigned long)run->states,
            (unsigned long)run->transitions, seconds(), run->is_stopped ? "; stopped early" : "");
-    error = write_json(run);
-    if (error) return error;
+    if (options->json && !write_json(run, &json)) return 2;
     if (run->failed) return 1;
     return run->is_stopped ? 3 : 0;
 }

@@ -20,7 +20,8 @@ def explore(*arguments):
 
 class Explore(unittest.TestCase):
     def test_bad_input_exits_2_and_says_what_was_wrong(self):
-        for arguments in (("--policy=none",), ("--hw=x",), ("--depth=0",), ("--depth=9x",), ("file",), ("--nonsense",)):
+        for arguments in (("--policy=none",), ("--hw=x",), ("--depth=0",), ("--depth=9x",), ("--switches=some",), ("file",),
+                          ("--nonsense",), ("--json=/nowhere/x.json",)):
             with self.subTest(arguments):
                 result = explore(*arguments)
                 self.assertEqual(result.returncode, 2)

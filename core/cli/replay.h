@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "cli/whole_file.h"
 #include "import/golden.h"
 #include "pt/pt_plugin_host.h"
 #include "world/world.h"
@@ -81,22 +82,3 @@ void replay_iotlb_totals(struct replay *replay);
 
 /* Why the last op ended as it did, in words; nothing where there is nothing to explain (replay_explain.c). */
 void replay_explain(const struct replay *replay, const struct op *op, const struct world_outcome *outcome);
-
-/* ---- files (replay_file.c) ----------------------------------------------------------------------------------------
- */
-
-/*
- * A file that appears whole or not at all: written beside its path under another name, renamed at the end. A path that
- * is no regular file (a pipe, /dev/stdout) is written to directly.
- */
-struct whole_file {
-    char *path;      /* symbolic links resolved */
-    char *temporary; /* NULL: written directly */
-    int descriptor;
-};
-
-/* False: said why on stderr; nothing is left behind. Existing contents stay until whole_file_finish. */
-bool whole_file_begin(struct whole_file *file, const char *path);
-/* Write `size` bytes and put them in place. False: said why on stderr; the old contents stay. */
-bool whole_file_finish(struct whole_file *file, const void *bytes, size_t size);
-void whole_file_abandon(struct whole_file *file);

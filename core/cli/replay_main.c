@@ -2,6 +2,7 @@
  * mapproof-replay: run scripts, records, traces, layouts and golden files through engine, IOMMU model and oracle.
  */
 #define _GNU_SOURCE /* sigaction */
+#include "cli/option.h"
 #include "cli/plugin_guard.h"
 #include "cli/replay.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 256, KNOWN_BYTES = 1024, TIMEOUT = 60, TIMEOUT_MAX = 86400 };
+enum { MESSAGE_BYTES = 256, TIMEOUT = 60, TIMEOUT_MAX = 86400 };
 
 enum option_key {
     OPTION_FORMAT = 'f',
@@ -68,27 +69,11 @@ bool replay_is_interrupted(void)
 /* ---- options ------------------------------------------------------------------------------------------------------
  */
 
-typedef const char *name_at(unsigned index);
-
 static const char *rmp_name(unsigned index)
 {
     static const char *const names[] = { "off", "on", NULL };
 
     return names[index];
-}
-
-/* The index of `wanted`, or a message with every name there is. */
-static int find_name(struct argp_state *state, const char *what, name_at *names, const char *wanted)
-{
-    char known[KNOWN_BYTES] = "";
-    size_t length = 0;
-
-    for (unsigned i = 0; names(i); i++) {
-        if (strcmp(names(i), wanted) == 0) return (int)i;
-        if (length < sizeof(known)) length += (size_t)snprintf(known + length, sizeof(known) - length, " %s", names(i));
-    }
-    argp_error(state, "unknown %s '%s'; there are:%s", what, wanted, known);
-    return -1;
 }
 
 static const char *engine_name_at(unsigned index)
@@ -118,19 +103,9 @@ static void set_engine(struct argp_state *state, struct replay_options *options,
         plugin_shut_tables(options->plugin);
         return;
     }
-    find_name(state, "engine", engine_name_at, name);
+    option_name(state, "engine", engine_name_at, name);
     options->engine = engine_find(name);
     if (!options->engine) argp_error(state, "engine '%s' needs a CPU with AVX", name);
-}
-
-static unsigned seconds_of(struct argp_state *state, const char *text)
-{
-    char *end;
-    const unsigned long seconds = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end || seconds > TIMEOUT_MAX)
-        argp_error(state, "--timeout '%s': expected seconds, 0 to %d", text, TIMEOUT_MAX);
-    return (unsigned)seconds;
 }
 
 static void check_together(struct argp_state *state, const struct replay_options *options)
@@ -144,18 +119,20 @@ static void check_together(struct argp_state *state, const struct replay_options
         argp_error(state, "--golden takes its world from the files: no --format, --hw, --policy, --rmp or --accept");
 }
 
+static const struct option_range timeout_option = { "--timeout", "seconds", 0, TIMEOUT_MAX };
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct replay_options *options = state->input;
 
     switch (key) {
     case OPTION_GOLDEN: options->is_golden = true; break;
-    case OPTION_FORMAT: options->format = find_name(state, "format", op_format_name, argument); break;
-    case OPTION_HW: options->hw = find_name(state, "hw", op_hw_name, argument); break;
-    case OPTION_POLICY: options->policy = find_name(state, "policy", op_policy_name, argument); break;
-    case OPTION_RMP: options->rmp = find_name(state, "rmp", rmp_name, argument); break;
+    case OPTION_FORMAT: options->format = option_name(state, "format", op_format_name, argument); break;
+    case OPTION_HW: options->hw = option_name(state, "hw", op_hw_name, argument); break;
+    case OPTION_POLICY: options->policy = option_name(state, "policy", op_policy_name, argument); break;
+    case OPTION_RMP: options->rmp = option_name(state, "rmp", rmp_name, argument); break;
     case OPTION_ENGINE: set_engine(state, options, argument); break;
-    case OPTION_TIMEOUT: options->timeout = seconds_of(state, argument); break;
+    case OPTION_TIMEOUT: options->timeout = option_number(state, &timeout_option, argument); break;
     case OPTION_CHECK: options->checks_all = check_everything(state, argument); break;
     case OPTION_STRICT: options->is_strict = true; break;
     case OPTION_ACCEPT: options->accepts = true; break;
@@ -300,18 +277,8 @@ static enum replay_status replay_all(struct replay *replay)
 static bool write_json(struct replay *replay, struct whole_file *file, enum replay_status status)
 {
     json_t *all = json_pack("{s:i, s:s, s:o}", "schema", 1, "result", status_name(status), "files", replay->json_files);
-    char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
-    const size_t length = text ? strlen(text) : 0;
-    bool is_written = false;
+    const bool is_written = whole_file_finish_json(file, all);
 
-    if (text) {
-        text[length] = '\n'; /* in place of the string's end */
-        is_written = whole_file_finish(file, text, length + 1);
-    } else {
-        replay_error("mapproof-replay: %s: cannot be written: not valid as JSON", replay->options.json_path);
-        whole_file_abandon(file);
-    }
-    free(text);
     json_decref(all);
     return is_written;
 }

@@ -2,8 +2,8 @@
  * Whole files or none. The descriptor is opened before any work is done, so that a target that cannot be written is
  * said at once.
  */
-#define _GNU_SOURCE /* asprintf, realpath */
-#include "cli/replay.h"
+#define _GNU_SOURCE /* asprintf, realpath, program_invocation_short_name */
+#include "cli/whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,17 @@
 
 enum { NEW_FILE_MODE = 0666 };
 
-static bool fail(struct whole_file *file, const char *path, int error)
+static bool refuse(struct whole_file *file, const char *path, const char *why)
 {
-    replay_error("mapproof-replay: %s: cannot be written: %s", path, strerror(error));
+    fflush(stdout);
+    fprintf(stderr, "%s: %s: cannot be written: %s\n", program_invocation_short_name, path, why);
     whole_file_abandon(file);
     return false;
+}
+
+static bool fail(struct whole_file *file, const char *path, int error)
+{
+    return refuse(file, path, strerror(error));
 }
 
 /* The mode of a file that did not exist: as open would make it. */
@@ -88,6 +94,19 @@ bool whole_file_finish(struct whole_file *file, const void *bytes, size_t size)
     file->temporary = NULL;
     whole_file_abandon(file);
     return true;
+}
+
+bool whole_file_finish_json(struct whole_file *file, const json_t *root)
+{
+    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
+    const size_t length = text ? strlen(text) : 0;
+    bool is_written;
+
+    if (!text) return refuse(file, file->path, "not valid as JSON");
+    text[length] = '\n'; /* in place of the string's end */
+    is_written = whole_file_finish(file, text, length + 1);
+    free(text);
+    return is_written;
 }
 
 void whole_file_abandon(struct whole_file *file)
