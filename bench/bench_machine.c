@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include "base/check.h"
+#include "world/table_walk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,18 +105,6 @@ static bool build_rmp(struct machine *machine)
     return true;
 }
 
-static struct iommu_table table_of(const struct pt *pt, unsigned va_bits)
-{
-    struct pt_info info;
-
-    pt_get_info(pt, &info);
-    return (struct iommu_table){ .walker = iommu_find_walker(pt->engine->format),
-                                 .root = info.top.value,
-                                 .top_level = info.top_level,
-                                 .va_bits = va_bits,
-                                 .oa_bits = info.oa_bits };
-}
-
 static void attach_device(struct machine *machine)
 {
     struct iommu_dte dte = { .valid = true,
@@ -123,9 +112,9 @@ static void attach_device(struct machine *machine)
                              .domain_id = DOMAIN,
                              .asid = ASID,
                              .has_s1 = machine->plan.s1_shift != 0,
-                             .s2 = table_of(&machine->s2, 64) };
+                             .s2 = table_walk(&machine->s2) };
 
-    if (dte.has_s1) dte.s1 = table_of(&machine->s1, machine->s1.va_bits);
+    if (dte.has_s1) dte.s1 = table_walk(&machine->s1);
     iommu_set_device(machine->iommu, 0, &dte);
 }
 
@@ -156,7 +145,7 @@ static bool leaf_is_as_planned(const struct machine_plan *plan, unsigned shift)
 static bool check_page(const struct machine *machine, uint64_t gpa, char *message)
 {
     const struct machine_plan *plan = &machine->plan;
-    const struct iommu_table table = table_of(&machine->s2, 64);
+    const struct iommu_table table = table_walk(&machine->s2);
     const struct iommu_leaf leaf = iommu_walk_physmem(&table, &machine->memory, gpa, IOMMU_WRITE);
     const bool is_shared = machine_is_shared(plan, gpa);
     struct rmp_entry entry = { 0 };

@@ -28,6 +28,7 @@
 #include "pt/pt_plugin_host.h"
 #include "pt/recorder.h"
 #include "script/script.h"
+#include "world/table_walk.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -190,14 +191,8 @@ static void begin_row(struct row *row, bool is_varied)
     CHECK(error == 0);
     if (getenv("MAPPROOF_RAN")) recorder_attach(&recorders, &row->pt);
     pt_get_info(&row->pt, &info);
-    row->walk = (struct iommu_table){ .walker = iommu_find_walker(row->engine->format),
-                                      .root = info.top.value,
-                                      .top_level = info.top_level,
-                                      .va_bits = info.va_bits,
-                                      .oa_bits = info.oa_bits,
-                                      .sign_extend = info.features & PT_SIGN_EXTEND,
-                                      .set_accessed_dirty = info.features & PT_HARDWARE_DIRTY };
-    CHECK(row->walk.walker != NULL);
+    row->walk = table_walk(&row->pt);
+    row->walk.set_accessed_dirty = info.features & PT_HARDWARE_DIRTY;
     row->memory = (struct iommu_memory){ .read = read_nothing,
                                          .window = info.features & PT_DMA_INCOHERENT ? row->seen : row->pool.bytes,
                                          .window_base = row->pool.base,

@@ -11,6 +11,7 @@
 #include "iommu/walker.h"
 #include "pt/pt_bitmap.h"
 #include "pt/pt_kunit.h"
+#include "world/table_walk.h"
 
 enum { PAGES_MAX = 1 << 14, SEEDS = 2, OPS = 400, OPS_WIDE = 60, CHECK_EVERY = 32 };
 
@@ -181,20 +182,11 @@ static void do_write(struct model *m)
 {
     const unsigned page = (unsigned)random_below(&m->random, m->pages);
     const struct iommu_memory memory = { .read = read_word, .cas = exchange_word, .context = &m->memory };
-    struct iommu_table table = { .walker = iommu_find_walker(m->config->format),
-                                 .va_bits = m->config->va_bits,
-                                 .oa_bits = m->config->oa_bits,
-                                 .c_bit_mask = m->config->c_bit ? bit(m->config->c_bit) : 0,
-                                 .sign_extend = m->config->features & PT_SIGN_EXTEND,
-                                 .upper_half = m->config->features & PT_UPPER_HALF,
-                                 .set_accessed_dirty = true };
+    struct iommu_table table = table_walk(&m->f.pt);
     struct iommu_leaf walk;
-    struct pt_info info;
     struct pages leaf;
 
-    pt_get_info(&m->f.pt, &info);
-    table.root = info.top.value;
-    table.top_level = info.top_level;
+    table.set_accessed_dirty = true;
     walk = iommu_walk(&table, &memory, va_of(m, page) + random_below(&m->random, m->granule), IOMMU_WRITE);
     if (!m->is_mapped[page] || !m->is_writable[page]) {
         assert_int_not_equal(walk.fault, IOMMU_NO_FAULT);

@@ -6,6 +6,7 @@
 #include "iommu/iommu.h"
 #include "oracle/oracle.h"
 #include "pt/pt_kunit.h"
+#include "world/table_walk.h"
 
 /* Hardware that walks the fixture's table. */
 struct walked {
@@ -15,24 +16,10 @@ struct walked {
 
 static void walk_open(struct walked *walked, struct fixture *f, const struct kunit_config *config)
 {
-    struct pt_info info;
-
     physmem_init(&walked->memory, 0);
     physmem_attach(&walked->memory, hpa(f->pool.base), &f->pool);
-    pt_get_info(&f->pt, &info);
-    walked->table = (struct iommu_table){
-        .walker = iommu_find_walker(config->format),
-        .root = info.top.value,
-        .top_level = info.top_level,
-        .va_bits = config->va_bits,
-        .oa_bits = config->oa_bits,
-        .c_bit_mask = config->c_bit ? bit(config->c_bit) : 0,
-        .sign_extend = config->features & PT_SIGN_EXTEND,
-        .upper_half = config->features & PT_UPPER_HALF,
-        .forces_write_back = config->features & PT_STAGE2_FWB,
-        .set_accessed_dirty = config->features & PT_HARDWARE_DIRTY, /* elsewhere what needs it shows */
-    };
-    assert_non_null(walked->table.walker);
+    walked->table = table_walk(&f->pt);
+    walked->table.set_accessed_dirty = config->features & PT_HARDWARE_DIRTY; /* elsewhere what needs it shows */
 }
 
 static struct iommu_leaf look(const struct walked *walked, uint64_t va, enum iommu_access access)

@@ -7,6 +7,7 @@
 
 #include "iommu/walker.h"
 #include "pt/pt_kunit.h"
+#include "world/table_walk.h"
 
 enum { PROBES_MAX = 24, LIVE_MAX = 2048, CACHED_MAX = 2, POOL_PAGES = 4096, FEW = 64, EVERY = 8 };
 
@@ -276,15 +277,8 @@ static inline void scene_open(struct scene *s, const struct engine *engine, cons
     physmem_attach(&s->memory, hpa(s->f.pool.base), &s->f.pool);
     pt_get_info(&s->f.pt, &info);
     s->config = config;
-    s->table = (struct iommu_table){ .walker = iommu_find_walker(config->format),
-                                     .root = info.top.value,
-                                     .top_level = info.top_level,
-                                     .va_bits = config->va_bits,
-                                     .oa_bits = config->oa_bits,
-                                     .c_bit_mask = config->c_bit ? bit(config->c_bit) : 0,
-                                     .sign_extend = config->features & PT_SIGN_EXTEND,
-                                     .upper_half = config->features & PT_UPPER_HALF,
-                                     .set_accessed_dirty = true };
+    s->table = table_walk(&s->f.pt);
+    s->table.set_accessed_dirty = true;
     s->granule = kunit_granule(&s->f);
     s->shift = shift;
     s->va = base + place;

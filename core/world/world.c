@@ -1,6 +1,7 @@
 /* Life of a world: its parts, a new start, differences. See world.h. */
 #include "base/check.h"
 #include "script/script.h"
+#include "world/table_walk.h"
 #include "world/world_internal.h"
 
 #include <errno.h>
@@ -323,19 +324,9 @@ static int begin_table(struct world *world, unsigned index, const struct engine 
     table->exists = true;
     world_aim_walks(table);
     pt_get_info(&table->pt, &info);
-    table->walk = (struct iommu_table){
-        .walker = iommu_find_walker(engine->format),
-        .root = info.top.value,
-        .top_level = info.top_level,
-        .va_bits = config->va_bits,
-        .oa_bits = config->oa_bits,
-        .c_bit_mask = table->c_bit_mask,
-        .sign_extend = config->features & PT_SIGN_EXTEND,
-        .set_accessed_dirty = !world->is_incoherent,
-        .upper_half = config->features & PT_UPPER_HALF,
-        .forces_write_back = config->features & PT_STAGE2_FWB,
-    };
-    CHECK(table->walk.walker != NULL);
+    table->walk = table_walk(&table->pt);
+    table->walk.va_bits = config->va_bits; /* as the driver was told, which may be more than the top decodes */
+    table->walk.set_accessed_dirty = !world->is_incoherent;
     begin_oracle(table, config);
     return 0;
 }
