@@ -344,15 +344,6 @@ static void on_a_width_below_the_top_is_refused(struct fixture *f, const struct 
 }
 KUNIT_TEST(a_width_below_the_top_is_refused)
 
-static void count_dirty(void *context, iova_t start, uint64_t length)
-{
-    uint64_t *seen = context;
-
-    seen[0]++;
-    seen[1] = start.value;
-    seen[2] = length;
-}
-
 /* A page inside a dirty leaf: the whole leaf is reported and cleaned. */
 static void on_a_part_of_a_dirty_leaf_reports_and_cleans_all_of_it(struct fixture *f, const struct kunit_config *config)
 {
@@ -366,13 +357,14 @@ static void on_a_part_of_a_dirty_leaf_reports_and_cleans_all_of_it(struct fixtur
         if (pt_set_dirty(&f->pt, iova(va)) == 0) {
             const uint64_t inside = va + bit(shift) - kunit_granule(f);
 
-            assert_int_equal(pt_read_and_clear_dirty(&f->pt, iova(inside), 1, 0, count_dirty, seen, &gather), 0);
+            assert_int_equal(pt_read_and_clear_dirty(&f->pt, iova(inside), 1, 0, fixture_count_dirty, seen, &gather),
+                             0);
             assert_int_equal(seen[0], 1);
             assert_int_equal(seen[1], va);
             assert_int_equal(seen[2], bit(shift));
             assert_int_equal(gather.first.value, va);
             assert_int_equal(gather.last.value, va + low_mask(shift));
-            pt_read_and_clear_dirty(&f->pt, iova(va), bit(shift), 0, count_dirty, seen, &gather);
+            pt_read_and_clear_dirty(&f->pt, iova(va), bit(shift), 0, fixture_count_dirty, seen, &gather);
             assert_int_equal(seen[0], 1);
             pt_gather_sync(&f->pt, &gather);
         }

@@ -57,24 +57,6 @@ static void assert_gathered(const struct pt_gather *gather, uint64_t first, uint
     assert_range((struct range){ gather->first.value, gather->last.value }, first, last);
 }
 
-/* Every byte of every table there ever was. */
-static uint64_t image(const struct fixture *f)
-{
-    const uint64_t *words = table_pool_pointer(&f->pool, f->pool.base);
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < (size_t)f->pool.fresh * (POOL_PAGE_BYTES / 8); i++)
-        hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static bool reads_dirty(const struct fixture *f)
-{
-    const struct engine *engine = f->pt.engine;
-
-    return engine->has_dirty && (!(engine->features & PT_HARDWARE_DIRTY) || f->pt.features & PT_HARDWARE_DIRTY);
-}
-
 /* Is no item of the leaf at [first, last] dirty? Looked up item by item, by the raw bits. */
 static bool is_clean(const struct fixture *f, struct range leaf)
 {
@@ -138,7 +120,7 @@ static void close_scene(struct fixture *f, const struct scene *s)
 static void on_every_size(struct fixture *f, const struct kunit_config *config,
                           void (*check)(struct fixture *, const struct scene *))
 {
-    for (unsigned shift = 0; shift < 64 && reads_dirty(f); shift++) {
+    for (unsigned shift = 0; shift < 64 && fixture_reads_dirty(f); shift++) {
         struct scene s;
 
         if (!(f->pt.page_sizes & bit(shift)) || !kunit_fits(config, shift)) continue;
@@ -170,9 +152,9 @@ static void check_one_dirty_item(struct fixture *f, const struct scene *s)
         uint64_t before;
 
         mark(f, s->leaf, marks[i / 4]);
-        before = image(f);
+        before = fixture_image(f);
         read_dirty(f, (struct range){ at, at }, PT_DIRTY_NO_CLEAR, &reports);
-        assert_int_equal(image(f), before);
+        assert_int_equal(fixture_image(f), before);
         assert_int_equal(reports.count, 1);
         assert_range(reports.ranges[0], s->leaf.first, s->leaf.last);
         gather = read_dirty(f, (struct range){ at, at }, 0, &reports);
@@ -265,7 +247,7 @@ static void on_holes_are_fine(struct fixture *f, const struct kunit_config *conf
     struct pt_gather gather;
     uint64_t before;
 
-    if (!reads_dirty(f)) return;
+    if (!fixture_reads_dirty(f)) return;
     if (config->features & PT_DYNAMIC_TOP) return; /* its range is what the top decodes */
     read_dirty(f, everything, 0, &reports);
     assert_int_equal(reports.count, 0); /* an empty table */
@@ -274,11 +256,11 @@ static void on_holes_are_fine(struct fixture *f, const struct kunit_config *conf
     read_dirty(f, everything, 0, NULL);
     assert_int_equal(pt_set_dirty(&f->pt, iova(base + 4 * granule)), 0);
     assert_int_equal(pt_set_dirty(&f->pt, iova(everything.last)), 0);
-    before = image(f);
+    before = fixture_image(f);
     gather = read_dirty(f, (struct range){ base + 5 * granule, everything.last - granule }, 0, &reports);
     assert_int_equal(reports.count, 0);
     assert_false(pt_gather_has_range(&gather));
-    assert_int_equal(image(f), before);
+    assert_int_equal(fixture_image(f), before);
     gather = read_dirty(f, everything, 0, &reports);
     assert_int_equal(reports.count, 2);
     assert_range(reports.ranges[0], base + 4 * granule, base + 5 * granule - 1);

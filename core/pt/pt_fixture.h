@@ -197,6 +197,35 @@ static inline uint64_t fixture_fingerprint(struct fixture *f)
     return hash;
 }
 
+/* A hash of every byte of every table there ever was. */
+static inline uint64_t fixture_image(const struct fixture *f)
+{
+    const uint64_t *words = table_pool_pointer(&f->pool, f->pool.base);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < (size_t)f->pool.fresh * (POOL_PAGE_BYTES / 8); i++)
+        hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Can dirtiness be read from this table? */
+static inline bool fixture_reads_dirty(const struct fixture *f)
+{
+    const struct engine *engine = f->pt.engine;
+
+    return engine->has_dirty && (!(engine->features & PT_HARDWARE_DIRTY) || f->pt.features & PT_HARDWARE_DIRTY);
+}
+
+/* A pt_dirty_report into uint64_t[3]: how many leaves, first iova and length of the last. */
+static inline void fixture_count_dirty(void *context, iova_t start, uint64_t length)
+{
+    uint64_t *seen = context;
+
+    seen[0]++;
+    seen[1] = start.value;
+    seen[2] = length;
+}
+
 /* Where that item is, to corrupt it. Walks by hand so that tests may break anything. */
 static inline pt_item_t *fixture_slot(struct fixture *f, unsigned level, uint64_t va)
 {

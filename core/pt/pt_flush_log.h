@@ -356,11 +356,8 @@ static inline void log_open(struct flush_log *log, const struct engine *engine, 
     fixture_open(&log->f, config->format);
     log->f.hooks = (struct pt_hooks){ log_on_sync, log_on_top_changed, log_on_flush };
     log->f.config.context = log;
-    log->f.config.va_bits = config->va_bits;
-    log->f.config.oa_bits = config->oa_bits;
-    log->f.config.top_level = config->top_level;
-    log->f.config.features = config->features | PT_DMA_INCOHERENT;
-    log->f.config.c_bit = config->c_bit;
+    kunit_configure(&log->f, config);
+    log->f.config.features |= PT_DMA_INCOHERENT;
     device_view_init(&log->view, &log->f.pool);
     device_view_reset(&log->view, 1);
     assert_int_equal(pt_init(&log->f.pt, engine, &log->f.config), 0);

@@ -70,14 +70,19 @@ static const struct kunit_config kunit_configs[] = {
 
 typedef void kunit_test(struct fixture *f, const struct kunit_config *config);
 
-static inline void kunit_open(struct fixture *f, const struct engine *engine, const struct kunit_config *config)
+static inline void kunit_configure(struct fixture *f, const struct kunit_config *config)
 {
-    fixture_open(f, engine->name);
     f->config.va_bits = config->va_bits;
     f->config.oa_bits = config->oa_bits;
     f->config.top_level = config->top_level;
     f->config.features = config->features;
     f->config.c_bit = config->c_bit;
+}
+
+static inline void kunit_open(struct fixture *f, const struct engine *engine, const struct kunit_config *config)
+{
+    fixture_open(f, engine->name);
+    kunit_configure(f, config);
     if (pt_init(&f->pt, engine, &f->config) != 0) fail_msg("%s: pt_init refuses the configuration", config->name);
 }
 

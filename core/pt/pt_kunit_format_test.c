@@ -194,21 +194,12 @@ static void on_test_attr_from_entry(struct fixture *f, const struct kunit_config
 }
 KUNIT_TEST(test_attr_from_entry)
 
-static void count_dirty(void *context, iova_t start, uint64_t length)
-{
-    uint64_t *seen = context;
-
-    seen[0]++;
-    seen[1] = start.value;
-    seen[2] = length;
-}
-
 static uint64_t dirty_leaves(struct fixture *f, uint64_t va, uint64_t length, unsigned flags, uint64_t seen[3])
 {
     struct pt_gather gather = pt_gather_empty();
 
     seen[0] = 0;
-    assert_int_equal(pt_read_and_clear_dirty(&f->pt, iova(va), length, flags, count_dirty, seen, &gather), 0);
+    assert_int_equal(pt_read_and_clear_dirty(&f->pt, iova(va), length, flags, fixture_count_dirty, seen, &gather), 0);
     assert_int_equal(pt_gather_has_range(&gather), seen[0] && !flags);
     pt_gather_sync(&f->pt, &gather);
     return seen[0];

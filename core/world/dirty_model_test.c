@@ -30,13 +30,6 @@ static struct {
     uint64_t writes, reads, reports, cleaned_more, cuts, resizes, refused, nomem;
 } total;
 
-static bool reads_dirty(const struct fixture *f)
-{
-    const struct engine *engine = f->pt.engine;
-
-    return engine->has_dirty && (!(engine->features & PT_HARDWARE_DIRTY) || f->pt.features & PT_HARDWARE_DIRTY);
-}
-
 static uint64_t va_of(const struct model *m, uint64_t page)
 {
     return m->base + (page << m->page_shift);
@@ -252,16 +245,6 @@ static void take_over(struct model *m, const struct reading *reading, struct pag
     }
 }
 
-static uint64_t image(const struct fixture *f)
-{
-    const uint64_t *words = table_pool_pointer(&f->pool, f->pool.base);
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < (size_t)f->pool.fresh * (POOL_PAGE_BYTES / 8); i++)
-        hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 /* Read pages, from any byte of the first to any byte of the last. */
 static void read_pages(struct model *m, struct pages pages, bool clears)
 {
@@ -269,7 +252,7 @@ static void read_pages(struct model *m, struct pages pages, bool clears)
     const uint64_t one = va_of(m, pages.first) + random_below(&m->random, m->granule);
     const uint64_t other = va_of(m, pages.last) + random_below(&m->random, m->granule);
     const uint64_t from = min_u64(one, other), length = max_u64(one, other) - from + 1;
-    const uint64_t before = image(&m->f);
+    const uint64_t before = fixture_image(&m->f);
     struct pt_gather gather = pt_gather_empty();
     struct pages leaf;
 
@@ -285,7 +268,7 @@ static void read_pages(struct model *m, struct pages pages, bool clears)
                                              &reading, &gather),
                      0);
     if (next_dirty(&reading, &leaf)) fail_msg("page %u is dirty and not reported", leaf.first);
-    if (!clears) assert_int_equal(image(&m->f), before);
+    if (!clears) assert_int_equal(fixture_image(&m->f), before);
     assert_int_equal(gather.first.value, clears ? reading.first : UINT64_MAX);
     assert_int_equal(gather.last.value, clears ? reading.end : 0);
     take_over(m, &reading, pages);
@@ -357,7 +340,7 @@ static void no_dirtiness_is_lost_and_leaves_are_dirty_as_a_whole(void **state)
                 open_model(&model, engine, config);
                 print_message("%s on %s, seed %u\n", config->name, engine->name, seed);
                 model.random = random_seeded(seed);
-                if (reads_dirty(&model.f)) play(&model, model.pages > 4096 ? OPS_WIDE : OPS);
+                if (fixture_reads_dirty(&model.f)) play(&model, model.pages > 4096 ? OPS_WIDE : OPS);
                 close_model(&model);
             }
         }

@@ -267,11 +267,7 @@ static inline void scene_open(struct scene *s, const struct engine *engine, cons
     fixture_open(&s->f, config->format);
     s->f.hooks = (struct pt_hooks){ on_sync, on_top_changed, on_flush };
     s->f.config.context = s;
-    s->f.config.va_bits = config->va_bits;
-    s->f.config.oa_bits = config->oa_bits;
-    s->f.config.top_level = config->top_level;
-    s->f.config.features = config->features;
-    s->f.config.c_bit = config->c_bit;
+    kunit_configure(&s->f, config);
     assert_int_equal(pt_init(&s->f.pt, engine, &s->f.config), 0);
     physmem_init(&s->memory, 0);
     physmem_attach(&s->memory, hpa(s->f.pool.base), &s->f.pool);

@@ -39,13 +39,6 @@ enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
 /* ---- one run ----------------------------------------------------------------------------------------------------- */
 
-static bool has_dirty(const struct scene *s)
-{
-    const struct engine *engine = s->f.pt.engine;
-
-    return engine->has_dirty && (!(engine->features & PT_HARDWARE_DIRTY) || s->f.pt.features & PT_HARDWARE_DIRTY);
-}
-
 /* Remember what hardware sees now, and the last table items on the way. */
 static void add_probe(struct scene *s, const struct action *action, uint64_t va)
 {
@@ -115,7 +108,7 @@ static void check_written(struct scene *s)
     const uint64_t first = s->has_below ? s->va - s->granule : s->va;
     const uint64_t last = s->has_above ? end_of(s) + s->granule : end_of(s);
 
-    if (!has_dirty(s)) return;
+    if (!fixture_reads_dirty(&s->f)) return;
     assert_int_equal(
         pt_read_and_clear_dirty(&s->f.pt, iova(first), last - first + 1, PT_DIRTY_NO_CLEAR, note_report, s, &gather),
         0);
@@ -148,7 +141,7 @@ static bool is_refusable(const struct scene *s, const struct action *action)
 {
     const struct engine *engine = s->f.pt.engine;
 
-    if (action->run == set_dirty || action->run == clear_dirty) return !has_dirty(s);
+    if (action->run == set_dirty || action->run == clear_dirty) return !fixture_reads_dirty(&s->f);
     return action->fate == KEEPS && !(engine->resizes_in_place && engine->exchanges_tables);
 }
 
@@ -190,7 +183,7 @@ static void check_action(const struct where *where, const struct action *action)
     result = act(&first, action);
     if (result == 0) total.cases++;
     if (result == -EOPNOTSUPP) total.refused++;
-    for (unsigned run = 0; result == 0 && has_dirty(&first) && run <= LATE_RUNS; run++) {
+    for (unsigned run = 0; result == 0 && fixture_reads_dirty(&first.f) && run <= LATE_RUNS; run++) {
         const unsigned count = first.live_count;
 
         scene_open(&again, where->engine, where->config, where->shift);

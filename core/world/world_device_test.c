@@ -45,16 +45,9 @@ static void hardware_that_marks_must_snoop(void **state)
         { "world format=riscv64 incoherent=yes", -EOPNOTSUPP },
         { "world format=vtdss incoherent=yes s1=x86_64", 0 },
     };
-    struct world *world = world_new();
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct op op = op_of(rows[i].line);
-        char message[256];
-
-        assert_int_equal(world_begin(world, &op, message, sizeof(message)), rows[i].error);
-    }
-    world_free(world);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) assert_begins_with(rows[i].line, rows[i].error);
 }
 
 /* Breaking it: a leaf that the CPU alone sees, and one that the device alone still sees. */

@@ -1,23 +1,9 @@
 /* Engines that lie: each entry of struct engine in turn is replaced by one that is wrong in one way. */
-#include "world/world_test_help.h"
+#include "world/world_liar.h"
 
 #include "pt/engine.h"
 
 #include <errno.h>
-
-static const struct engine *honest;
-static struct engine liar;
-
-/* The world of above, whose engine is one that calls what the test puts into `liar`. */
-static struct world *world_of_liar(void)
-{
-    struct world *world = small_world();
-
-    honest = world->tables[0].pt.engine;
-    liar = *honest;
-    world->tables[0].pt.engine = &liar;
-    return world;
-}
 
 static enum map_lie {
     MAP_REPORTS_TOO_MUCH,

@@ -1,5 +1,5 @@
 /* map_list and unmap ranges=yes: what they do, how they end, and that engines are found out which do them wrong. */
-#include "world/world_test_help.h"
+#include "world/world_liar.h"
 
 #include "pt/engine.h"
 
@@ -80,19 +80,6 @@ static void what_a_list_maps_goes_stale_like_what_a_map_does(void **state)
 
 /* ---- engines that lie ---------------------------------------------------------------------------------------------
  */
-
-static const struct engine *honest;
-static struct engine liar;
-
-static struct world *world_of_liar(void)
-{
-    struct world *world = small_world();
-
-    honest = world->tables[0].pt.engine;
-    liar = *honest;
-    world->tables[0].pt.engine = &liar;
-    return world;
-}
 
 static enum list_lie {
     LIST_CHECKS_LATE,

@@ -70,6 +70,23 @@ static inline struct op op_of(const char *line)
     return op;
 }
 
+/* What beginning the world of a line gives; where it is not `error`, the test ends with the message. */
+static inline struct world *world_begun(const char *line, int error)
+{
+    struct world *world = world_new();
+    const struct op op = op_of(line);
+    char message[256] = "";
+
+    if (world_begin(world, &op, message, sizeof(message)) != error) fail_msg("%s: %s", line, message);
+    assert_no_difference(world);
+    return world;
+}
+
+static inline void assert_begins_with(const char *line, int error)
+{
+    world_free(world_begun(line, error));
+}
+
 static inline struct world_outcome apply(struct world *world, const char *line)
 {
     const struct op op = op_of(line);
